@@ -1,0 +1,155 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One set of flags for every target: a changed flag rebuilds all dependencies.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+]
+
+/// A room of the house: a library target and what it may import (see docs/architecture.md).
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+/// The tests of one room.
+func tests(
+    _ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []
+) -> Target {
+    .testTarget(
+        name: name + "Tests",
+        dependencies: [.byName(name: name)] + dependencies,
+        resources: resources,
+        swiftSettings: strict)
+}
+
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioHTTP2 = Target.Dependency.product(name: "NIOHTTP2", package: "swift-nio-http2")
+let nioHPACK = Target.Dependency.product(name: "NIOHPACK", package: "swift-nio-http2")
+let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let lifecycle = Target.Dependency.product(
+    name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
+let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+let sqlite = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let arguments = Target.Dependency.product(
+    name: "ArgumentParser", package: "swift-argument-parser")
+let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let ordered = Target.Dependency.product(name: "OrderedCollections", package: "swift-collections")
+
+let package = Package(
+    name: "swiftlet",
+    products: [
+        .executable(name: "swiftlet", targets: ["swiftlet"]),
+        .executable(name: "web", targets: ["web"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        // The program.
+        .executableTarget(
+            name: "swiftlet",
+            dependencies: [
+                "APIServer", "ClusterDNS", "ContainerRuntime", "Controllers", "HTTPService",
+                "KubernetesAPI", "KubernetesClient", "KubernetesJSON", "NodeAgent", "ObjectStore",
+                "PKI", "PodNetwork", "Scheduler", "ServiceProxy", "Netlink", "CLinux",
+                arguments, lifecycle, logging, nioPosix, yams,
+            ],
+            swiftSettings: strict),
+
+        // The API as values.
+        module("KubernetesJSON"),
+        module("SchemaLanguage"),
+        module("KubernetesAPI", ["KubernetesJSON", "SchemaLanguage"]),
+        .executableTarget(
+            name: "schema-generator", dependencies: ["SchemaLanguage"], swiftSettings: strict),
+
+        // The server.
+        module("ObjectStore", ["KubernetesJSON", sqlite, deque, logging]),
+        module("PKI", [x509, asn1, crypto]),
+        module(
+            "HTTPService",
+            [nioCore, nioPosix, nioHTTP1, nioHTTP2, nioHPACK, nioTLS, nioSSL, logging]),
+        module(
+            "APIServer",
+            [
+                "KubernetesAPI", "KubernetesJSON", "ObjectStore", "HTTPService", "PKI", crypto, yams,
+                logging, metrics, lifecycle,
+            ]),
+        module(
+            "KubernetesClient",
+            ["KubernetesAPI", "KubernetesJSON", "HTTPService", deque, logging, metrics, yams]),
+
+        // Those who act on what the server holds.
+        module("Controllers", ["KubernetesAPI", "KubernetesClient", logging, lifecycle]),
+        module("Scheduler", ["KubernetesAPI", "KubernetesClient", logging, lifecycle]),
+        module(
+            "NodeAgent",
+            [
+                "KubernetesAPI", "KubernetesClient", "ContainerRuntime", "PodNetwork", "HTTPService",
+                "CLinux", logging, lifecycle,
+            ]),
+        module(
+            "ContainerRuntime",
+            [
+                "CLinux", "KubernetesJSON", protobuf, nioCore, nioPosix, nioHTTP1, nioHTTP2, nioHPACK,
+                crypto, logging, lifecycle,
+            ]),
+        module("PodNetwork", ["Netlink", "KubernetesJSON", logging]),
+        module(
+            "ServiceProxy", ["KubernetesAPI", "KubernetesClient", "Netlink", logging, lifecycle]),
+        module(
+            "ClusterDNS",
+            ["KubernetesAPI", "KubernetesClient", "CLinux", nioCore, nioPosix, logging, lifecycle]),
+        module("Netlink", ["CLinux"]),
+        .target(name: "CLinux"),
+
+        // The sample application.
+        .executableTarget(
+            name: "web", dependencies: [nioCore, nioPosix, nioHTTP1],
+            path: "Examples/web/Sources", swiftSettings: strict),
+
+        // Tests: one target a room.
+        tests("KubernetesJSON"),
+        tests("SchemaLanguage"),
+        tests("KubernetesAPI", ["KubernetesJSON", "SchemaLanguage", yams]),
+        tests("ObjectStore", ["KubernetesJSON"]),
+        tests("PKI", [x509]),
+        tests("HTTPService", ["PKI", nioCore, nioPosix, nioHTTP1]),
+        tests("APIServer", ["KubernetesAPI", "KubernetesJSON", "ObjectStore", "HTTPService", "PKI"]),
+        tests("KubernetesClient", ["KubernetesAPI", "HTTPService"]),
+        tests("Controllers", ["KubernetesAPI", "KubernetesClient", yams]),
+        tests("Scheduler", ["KubernetesAPI", "KubernetesClient"]),
+        tests("NodeAgent", ["KubernetesAPI", "KubernetesClient", "ContainerRuntime"]),
+        tests("ContainerRuntime", ["KubernetesJSON", nioCore, nioPosix]),
+        tests("PodNetwork", ["Netlink"]),
+        tests("ServiceProxy", ["KubernetesAPI", "KubernetesClient", "Netlink", yams]),
+        tests("ClusterDNS", ["KubernetesAPI", "KubernetesClient", yams]),
+        tests("Netlink", ["CLinux"]),
+        .testTarget(
+            name: "EndToEndTests", dependencies: ["KubernetesJSON", "CLinux"],
+            path: "Tests/EndToEnd", swiftSettings: strict),
+    ]
+)

@@ -45,6 +45,13 @@ let arguments = Target.Dependency.product(
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let ordered = Target.Dependency.product(name: "OrderedCollections", package: "swift-collections")
 
+// A release carries its own Swift runtime and runs where no Swift is installed. Foundation comes in with
+// GRDB and Yams; linked statically, its parts have to be named.
+let foundation = [
+    "FoundationInternationalization", "FoundationEssentials", "CoreFoundation", "_FoundationICU",
+    "_FoundationCShims", "_FoundationCollections",
+].map { "-l\($0)" }
+
 let package = Package(
     name: "swiftlet",
     products: [
@@ -72,12 +79,22 @@ let package = Package(
         .executableTarget(
             name: "swiftlet",
             dependencies: [
-                "APIServer", "ClusterDNS", "ContainerRuntime", "Controllers", "HTTPService",
-                "KubernetesAPI", "KubernetesClient", "KubernetesJSON", "NodeAgent", "ObjectStore",
-                "PKI", "PodNetwork", "Scheduler", "ServiceProxy", "Netlink", "CLinux",
-                arguments, lifecycle, logging, nioPosix, yams,
+                "Cluster", "ContainerRuntime", "CLinux", arguments, logging,
             ],
-            swiftSettings: strict),
+            swiftSettings: strict,
+            linkerSettings: [
+                .unsafeFlags(["-static-stdlib"] + foundation, .when(configuration: .release))
+            ]),
+
+        // Puts the rooms together: what `swiftlet up` runs.
+        module(
+            "Cluster",
+            [
+                "APIServer", "ClusterDNS", "ContainerRuntime", "Controllers", "HTTPService",
+                "KubernetesAPI", "KubernetesClient", "KubernetesJSON", "NodeAgent", "ObjectStore", "PKI",
+                "PodNetwork", "Scheduler", "ServiceProxy", "Netlink", "CLinux", lifecycle, logging,
+                nioPosix, yams,
+            ]),
 
         // The API as values.
         module("KubernetesJSON"),
@@ -148,6 +165,7 @@ let package = Package(
         tests("ServiceProxy", ["KubernetesAPI", "KubernetesClient", "Netlink", yams]),
         tests("ClusterDNS", ["KubernetesAPI", "KubernetesClient", yams]),
         tests("Netlink", ["CLinux"]),
+        tests("Cluster", ["KubernetesJSON", yams]),
         .testTarget(
             name: "EndToEndTests", dependencies: ["KubernetesJSON", "CLinux"],
             path: "Tests/EndToEnd", swiftSettings: strict),

@@ -152,7 +152,7 @@ let package = Package(
         tests("KubernetesJSON"),
         tests("SchemaLanguage"),
         tests("KubernetesAPI", ["KubernetesJSON", "SchemaLanguage", yams]),
-        tests("ObjectStore", ["KubernetesJSON"]),
+        tests("ObjectStore", ["KubernetesJSON", logging]),
         tests("PKI", [x509]),
         tests("HTTPService", ["PKI", nioCore, nioPosix, nioHTTP1]),
         tests("APIServer", ["KubernetesAPI", "KubernetesJSON", "ObjectStore", "HTTPService", "PKI"]),

@@ -1,0 +1,60 @@
+/// Why the store refused or could not do something.
+public struct StoreError: Error, Sendable, CustomStringConvertible {
+    public enum Code: Sendable {
+        /// A create met an object of that key, which is attached.
+        case alreadyExists(StoredObject)
+        /// An update or a deletion named an object that does not exist.
+        case notFound
+        /// The object is not at the revision that was expected; its present state is attached.
+        case conflict(current: StoredObject?)
+        /// The revision asked for is older than the history kept; `oldest` is the oldest one servable.
+        case compacted(oldest: Revision)
+        /// The revision asked for has not happened yet.
+        case future(current: Revision)
+        /// A draft's `revisionOffset` lies outside its bytes.
+        case invalidDraft
+        /// The store was closed.
+        case closed
+        /// Another process has the database open.
+        case locked
+        /// The file is no database, or a damaged one.
+        case corrupted
+        /// The database belongs to another program, or to a newer version of this one.
+        case incompatible
+        /// There is no room left on the disk; the write can be tried again later.
+        case full
+        /// Reading or writing the disk failed.
+        case io
+    }
+
+    public var code: Code
+    public var message: String
+    public var cause: (any Error)?
+
+    public init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
+        self.code = code
+        self.message = message
+        self.cause = cause
+    }
+
+    public var description: String {
+        guard let cause else { return message }
+        return "\(message) (\(cause))"
+    }
+}
+
+extension StoreError {
+    static func compacted(_ asked: Revision, oldest: Revision) -> StoreError {
+        StoreError(
+            .compacted(oldest: oldest),
+            "revision \(asked) has been compacted: the oldest revision that can be served is \(oldest)")
+    }
+
+    static func future(_ asked: Revision, current: Revision) -> StoreError {
+        StoreError(
+            .future(current: current),
+            "revision \(asked) has not happened yet: the store is at revision \(current)")
+    }
+
+    static let closed = StoreError(.closed, "the object store is closed")
+}

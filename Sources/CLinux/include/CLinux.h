@@ -1,1 +1,3 @@
 #pragma once
+#include "namespaces.h"
+#include "netlink.h"

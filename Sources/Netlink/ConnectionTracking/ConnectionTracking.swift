@@ -1,0 +1,208 @@
+import CLinux
+import Glibc
+
+/// One side's view of a connection: where its packets come from and where they go.
+public struct ConnectionTuple: Sendable, Hashable {
+    public var source: IPAddress
+    public var destination: IPAddress
+    public var sourcePort: UInt16
+    public var destinationPort: UInt16
+    /// The transport protocol's number: 6 TCP, 17 UDP, 132 SCTP.
+    public var transportProtocol: UInt8
+}
+
+/// A connection that the kernel keeps track of.
+public struct TrackedConnection: Sendable, Hashable {
+    /// As its first packet was sent.
+    public var original: ConnectionTuple
+    /// As the answers are sent: after destination translation, its source is the endpoint.
+    public var reply: ConnectionTuple
+    /// The state of a TCP connection (`TCP_CONNTRACK_…`): 1 is SYN_SENT, 3 ESTABLISHED.
+    public var tcpState: UInt8?
+    /// The bits `IPS_…`: 2 means that an answer was seen.
+    public var status: UInt32
+    /// The attribute that names the connection to the kernel, as the kernel wrote it.
+    let name: [UInt8]
+
+    /// Whether the connection's first packet still waits for an answer.
+    public var isHalfOpen: Bool { tcpState == 1 || tcpState == 2 && status & 2 == 0 }
+}
+
+/// Which connections to look at. What is nil is not looked at.
+public struct ConnectionFilter: Sendable, Hashable {
+    /// The address to which the first packet was sent, such as a Service's.
+    public var originalDestination: IPAddress?
+    /// The port to which the first packet was sent. (Compared in this process, not in the kernel.)
+    public var originalDestinationPort: UInt16?
+    /// The transport protocol's number.
+    public var transportProtocol: UInt8?
+    /// The address from which answers come, such as an endpoint's.
+    public var replySource: IPAddress?
+    /// The port from which answers come. (Compared in this process, not in the kernel.)
+    public var replySourcePort: UInt16?
+
+    public init(
+        originalDestination: IPAddress? = nil, originalDestinationPort: UInt16? = nil,
+        transportProtocol: UInt8? = nil, replySource: IPAddress? = nil, replySourcePort: UInt16? = nil
+    ) {
+        self.originalDestination = originalDestination
+        self.originalDestinationPort = originalDestinationPort
+        self.transportProtocol = transportProtocol
+        self.replySource = replySource
+        self.replySourcePort = replySourcePort
+    }
+
+    /// Whether the filter lets this connection through.
+    public func matches(_ connection: TrackedConnection) -> Bool {
+        func agrees<Value: Equatable>(_ wanted: Value?, _ value: Value) -> Bool {
+            wanted.map { $0 == value } ?? true
+        }
+        return agrees(originalDestination, connection.original.destination)
+            && agrees(originalDestinationPort, connection.original.destinationPort)
+            && agrees(transportProtocol, connection.original.transportProtocol)
+            && agrees(replySource, connection.reply.source)
+            && agrees(replySourcePort, connection.reply.sourcePort)
+    }
+}
+
+/// The connection tracking table of one network namespace, over nfnetlink.
+public struct ConnectionTracking: Sendable {
+    let socket: NetlinkSocket
+
+    /// Opens a socket in the calling thread's network namespace.
+    public init() throws(NetlinkError) {
+        socket = try NetlinkSocket(.netfilter)
+    }
+
+    /// Opens a socket in `namespace`.
+    public init(in namespace: NetworkNamespace) async throws {
+        self = try await namespace.run { try ConnectionTracking() }
+    }
+
+    /// The connections that the filter lets through. The kernel looks at addresses and protocol while it walks
+    /// its table, so that only what is wanted is copied.
+    /// Shell: `conntrack -L --orig-dst SERVICE --reply-src ENDPOINT -p udp`.
+    public func connections(
+        _ filter: ConnectionFilter, family: IPAddress.Family = .ipv4
+    ) throws(NetlinkError) -> [TrackedConnection] {
+        do {
+            return try dump(filter, family: family, inKernel: true)
+        } catch {
+            // Kernels before 5.8 know no filter.
+            guard error.refusal == EOPNOTSUPP || error.refusal == EINVAL else { throw error }
+            return try dump(filter, family: family, inKernel: false)
+        }
+    }
+
+    private func dump(
+        _ filter: ConnectionFilter, family: IPAddress.Family, inKernel: Bool
+    ) throws(NetlinkError) -> [TrackedConnection] {
+        try socket.dump("list tracked connections", type: Self.type(IPCTNL_MSG_CT_GET)) { writer in
+            Self.header(&writer, family)
+            if inKernel { Self.write(filter, family, to: &writer) }
+        }
+        .compactMap(Self.connection)
+        .filter(filter.matches)
+    }
+
+    /// Makes the kernel forget connections; their next packet is a new connection's first. Connections that are
+    /// gone already are no error. Shell: `conntrack -D …`.
+    /// - Returns: how many were forgotten.
+    @discardableResult
+    public func forget(_ connections: [TrackedConnection]) throws(NetlinkError) -> Int {
+        var forgotten = 0
+        var rest = connections[...]
+        while !rest.isEmpty {
+            let part = rest.prefix(4096)
+            rest = rest.dropFirst(part.count)
+            var writer = MessageWriter(reservingCapacity: part.count * 96)
+            for (index, connection) in part.enumerated() {
+                writer.message(
+                    type: Self.type(IPCTNL_MSG_CT_DELETE), flags: UInt16(NLM_F_REQUEST | NLM_F_ACK),
+                    sequence: NetlinkSocket.firstOfMany + UInt32(truncatingIfNeeded: index)
+                ) { writer in
+                    Self.header(&writer, connection.original.source.family)
+                    writer.nest(CTA_TUPLE_ORIG) { $0.raw(connection.name) }
+                }
+            }
+            for answer in try socket.sendAll("forget \(part.count) connections", writer) {
+                if answer.errorNumber == 0 { forgotten += 1 }
+                if let error = answer.error("forget a connection"), error.refusal != ENOENT { throw error }
+            }
+        }
+        return forgotten
+    }
+
+    private static func type(_ message: cntl_msg_types) -> UInt16 {
+        UInt16(NFNL_SUBSYS_CTNETLINK) << 8 | UInt16(truncatingIfNeeded: message.rawValue)
+    }
+
+    /// `struct nfgenmsg`.
+    private static func header(_ writer: inout MessageWriter, _ family: IPAddress.Family) {
+        writer.raw(family.rawValue)
+        writer.raw(UInt8(NFNETLINK_V0))
+        writer.raw(UInt16(0))
+    }
+
+    /// The bits that say which parts of a filter's tuples count.
+    private enum FilterBit {
+        static let source: UInt32 = 1 << 0
+        static let destination: UInt32 = 1 << 1
+        static let transportProtocol: UInt32 = 1 << 3
+    }
+
+    private static func write(
+        _ filter: ConnectionFilter, _ family: IPAddress.Family, to writer: inout MessageWriter
+    ) {
+        var originalBits: UInt32 = 0
+        var replyBits: UInt32 = 0
+        writer.nest(CTA_TUPLE_ORIG) { writer in
+            if let address = filter.originalDestination {
+                originalBits |= FilterBit.destination
+                writer.nest(CTA_TUPLE_IP) { writer in
+                    writer.attribute(family == .ipv4 ? CTA_IP_V4_DST : CTA_IP_V6_DST, address.bytes)
+                }
+            }
+            if let number = filter.transportProtocol {
+                originalBits |= FilterBit.transportProtocol
+                writer.nest(CTA_TUPLE_PROTO) { $0.attribute(CTA_PROTO_NUM, number) }
+            }
+        }
+        writer.nest(CTA_TUPLE_REPLY) { writer in
+            if let address = filter.replySource {
+                replyBits |= FilterBit.source
+                writer.nest(CTA_TUPLE_IP) { writer in
+                    writer.attribute(family == .ipv4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, address.bytes)
+                }
+            }
+        }
+        writer.nest(CTA_FILTER) { writer in
+            writer.attribute(CTA_FILTER_ORIG_FLAGS, originalBits)
+            writer.attribute(CTA_FILTER_REPLY_FLAGS, replyBits)
+        }
+    }
+
+    package static func connection(_ message: Message) -> TrackedConnection? {
+        let attributes = message.attributes(afterHeaderOf: 4)
+        guard let name = attributes[CTA_TUPLE_ORIG], let original = tuple(name.attributes),
+            let reply = attributes[CTA_TUPLE_REPLY].flatMap({ tuple($0.attributes) })
+        else { return nil }
+        let tcp = attributes[CTA_PROTOINFO]?.attributes[CTA_PROTOINFO_TCP]?.attributes
+        return TrackedConnection(
+            original: original, reply: reply, tcpState: tcp?[CTA_PROTOINFO_TCP_STATE]?.integer(),
+            status: attributes[CTA_STATUS]?.bigEndian() ?? 0, name: Array(name.payload))
+    }
+
+    private static func tuple(_ attributes: Attributes) -> ConnectionTuple? {
+        guard let addresses = attributes[CTA_TUPLE_IP]?.attributes,
+            let transport = attributes[CTA_TUPLE_PROTO]?.attributes,
+            let source = (addresses[CTA_IP_V4_SRC] ?? addresses[CTA_IP_V6_SRC])?.address,
+            let destination = (addresses[CTA_IP_V4_DST] ?? addresses[CTA_IP_V6_DST])?.address,
+            let number: UInt8 = transport[CTA_PROTO_NUM]?.integer()
+        else { return nil }
+        return ConnectionTuple(
+            source: source, destination: destination,
+            sourcePort: transport[CTA_PROTO_SRC_PORT]?.bigEndian() ?? 0,
+            destinationPort: transport[CTA_PROTO_DST_PORT]?.bigEndian() ?? 0, transportProtocol: number)
+    }
+}

@@ -1,0 +1,121 @@
+import CLinux
+import Glibc
+
+/// The nftables rules of one network namespace, over nfnetlink.
+public struct NftablesSocket: Sendable {
+    let socket: NetlinkSocket
+
+    /// Opens a socket in the calling thread's network namespace.
+    public init() throws(NetlinkError) {
+        socket = try NetlinkSocket(.netfilter)
+    }
+
+    /// Opens a socket in `namespace`.
+    public init(in namespace: NetworkNamespace) async throws {
+        self = try await namespace.run { try NftablesSocket() }
+    }
+
+    /// Puts a transaction into force, whole or not at all. When this returns, packets see the new rules.
+    /// - Throws: `NetlinkError` that names the first change which the kernel refused.
+    public func commit(_ transaction: NftablesTransaction) throws(NetlinkError) {
+        if transaction.isEmpty { return }
+        let words = { "commit \(transaction.size) bytes to nftables table \(transaction.table)" }
+        let answers = try socket.sendAll(words(), transaction.finished())
+        for answer in answers {
+            if let error = answer.error(transaction.words(for: answer.sequence)) { throw error }
+        }
+        guard answers.contains(where: { $0.sequence == transaction.lastSequence }) else {
+            throw NetlinkError(.unanswered, request: words())
+        }
+    }
+
+    /// The generation of the rules: it grows with every transaction of anybody's. Shell: `nft monitor`.
+    public func generation() throws(NetlinkError) -> UInt32 {
+        let answers = try socket.query("ask for the generation of the rules", type: Self.type(NFT_MSG_GETGEN))
+        {
+            Self.header(&$0, family: 0)
+        }
+        guard let value: UInt32 = answers.first?.attributes(afterHeaderOf: 4)[NFTA_GEN_ID]?.bigEndian() else {
+            throw NetlinkError(.malformedAnswer, request: "ask for the generation of the rules")
+        }
+        return value
+    }
+
+    /// A table's comment: nil when there is no such table, empty when it has none.
+    /// Shell: `nft list table ip NAME`.
+    public func comment(of table: TableName) throws(NetlinkError) -> String? {
+        do {
+            let answers = try socket.query("show table \(table)", type: Self.type(NFT_MSG_GETTABLE)) {
+                Self.header(&$0, family: table.family.rawValue)
+                $0.attribute(NFTA_TABLE_NAME, table.name)
+            }
+            guard let answer = answers.first else { return nil }
+            let data = answer.attributes(afterHeaderOf: 4)[NFTA_TABLE_USERDATA]?.payload
+            return data.flatMap { UserData.comment(in: $0) } ?? ""
+        } catch {
+            if error.isNotThere { return nil }
+            throw error
+        }
+    }
+
+    /// The names of a table's chains. Shell: `nft list chains ip`.
+    public func chains(of table: TableName) throws(NetlinkError) -> [String] {
+        try socket.dump("list the chains of table \(table)", type: Self.type(NFT_MSG_GETCHAIN)) {
+            Self.header(&$0, family: table.family.rawValue)
+        }
+        .compactMap { message in
+            let attributes = message.attributes(afterHeaderOf: 4)
+            guard attributes[NFTA_CHAIN_TABLE]?.string == table.name else { return nil }
+            return attributes[NFTA_CHAIN_NAME]?.string
+        }
+    }
+
+    /// The names of a table's sets and maps. Shell: `nft list sets ip`.
+    public func sets(of table: TableName) throws(NetlinkError) -> [String] {
+        try socket.dump("list the sets of table \(table)", type: Self.type(NFT_MSG_GETSET)) {
+            Self.header(&$0, family: table.family.rawValue)
+            $0.attribute(NFTA_SET_TABLE, table.name)
+        }
+        .compactMap { $0.attributes(afterHeaderOf: 4)[NFTA_SET_NAME]?.string }
+    }
+
+    /// All elements of a set or a map. Shell: `nft list set ip TABLE NAME`.
+    public func elements(of set: String, in table: TableName) throws(NetlinkError) -> [SetElement] {
+        try socket.dump("list the elements of \(set) in table \(table)", type: Self.type(NFT_MSG_GETSETELEM))
+        {
+            Self.header(&$0, family: table.family.rawValue)
+            $0.attribute(NFTA_SET_ELEM_LIST_TABLE, table.name)
+            $0.attribute(NFTA_SET_ELEM_LIST_SET, set)
+        }
+        .flatMap(Self.elements)
+    }
+
+    package static func elements(_ message: Message) -> [SetElement] {
+        guard let list = message.attributes(afterHeaderOf: 4)[NFTA_SET_ELEM_LIST_ELEMENTS] else { return [] }
+        return list.attributes.compactMap { item -> SetElement? in
+            let attributes = item.attributes
+            guard let key = attributes[NFTA_SET_ELEM_KEY]?.attributes[NFTA_DATA_VALUE]?.payload else {
+                return nil
+            }
+            let data = attributes[NFTA_SET_ELEM_DATA]?.attributes
+            if let bytes = data?[NFTA_DATA_VALUE]?.payload {
+                return SetElement(Array(key), .data(Array(bytes)))
+            }
+            if let verdict = data?[NFTA_DATA_VERDICT].flatMap({ Verdict($0.attributes) }) {
+                return SetElement(Array(key), .verdict(verdict))
+            }
+            return SetElement(Array(key))
+        }
+    }
+
+    private static func type(_ message: nf_tables_msg_types) -> UInt16 {
+        UInt16(NFNL_SUBSYS_NFTABLES) << 8 | UInt16(truncatingIfNeeded: message.rawValue)
+    }
+
+    /// `struct nfgenmsg`.
+    private static func header(_ writer: inout MessageWriter, family: UInt8) {
+        writer.raw(family)
+        writer.raw(UInt8(NFNETLINK_V0))
+        writer.raw(UInt16(0))
+    }
+}

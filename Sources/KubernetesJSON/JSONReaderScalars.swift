@@ -197,6 +197,16 @@ extension JSONReader {
             code: .outOfRange, message: "cannot read number \(text) as an integer", offset: start)
     }
 
+    /// Reads a whole number of 32 bits; `null` is 0.
+    public mutating func int32() throws(JSONError) -> Int {
+        let value = try int()
+        guard Int32(exactly: value) != nil else {
+            throw JSONError(
+                code: .outOfRange, message: "cannot read number \(value) as an int32", offset: offset)
+        }
+        return value
+    }
+
     /// Reads a number; `null` is 0.
     public mutating func double() throws(JSONError) -> Double {
         if try readNull() { return 0 }

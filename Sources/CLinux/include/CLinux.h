@@ -1,3 +1,4 @@
 #pragma once
 #include "namespaces.h"
 #include "netlink.h"
+#include "process.h"

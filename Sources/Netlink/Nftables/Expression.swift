@@ -84,6 +84,8 @@ public enum Expression: Sendable, Hashable {
         /// The addresses and ports as the first packet had them. Needs the direction.
         case sourceIPv4 = 19
         case destinationIPv4 = 20
+        case sourceIPv6 = 21
+        case destinationIPv6 = 22
     }
 
     /// How `compare` compares.
@@ -96,7 +98,7 @@ public enum Expression: Sendable, Hashable {
     public enum Refusal: Sendable, Hashable {
         /// A TCP reset.
         case reset
-        /// ICMP destination unreachable, with this code; 3 is "port unreachable".
+        /// ICMP (or ICMPv6) destination unreachable, with this code; "port unreachable" is 3 (or 4).
         case icmp(UInt8)
     }
 

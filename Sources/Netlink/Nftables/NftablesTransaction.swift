@@ -233,7 +233,7 @@ public struct NftablesTransaction: Sendable {
 enum UserData {
     /// A comment on a table or a rule.
     static func comment(_ text: String) -> [UInt8] {
-        let bytes = Array(text.utf8.prefix(120)) + [0]
+        let bytes = Array(text.utf8.prefix(250)) + [0]
         return [0, UInt8(truncatingIfNeeded: bytes.count)] + bytes
     }
 

@@ -1,0 +1,194 @@
+import Netlink
+
+/// A transport protocol that Services can have, with the number that packets carry.
+public enum TransportProtocol: UInt8, Sendable, Hashable, Comparable, CaseIterable, CustomStringConvertible {
+    case tcp = 6
+    case udp = 17
+    case sctp = 132
+
+    /// From the API's name of it: `TCP`, `UDP` or `SCTP`; an empty name is TCP.
+    public init?(name: String) {
+        switch name {
+        case "TCP", "": self = .tcp
+        case "UDP": self = .udp
+        case "SCTP": self = .sctp
+        default: return nil
+        }
+    }
+
+    public var description: String {
+        switch self {
+        case .tcp: "TCP"
+        case .udp: "UDP"
+        case .sctp: "SCTP"
+        }
+    }
+
+    public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// Where clients send to: an address, a protocol and a port of a Service.
+public struct ServiceAddress: Sendable, Hashable, Comparable, CustomStringConvertible {
+    public var address: IPAddress
+    public var transportProtocol: TransportProtocol
+    public var port: UInt16
+
+    public init(_ address: IPAddress, _ transportProtocol: TransportProtocol, _ port: UInt16) {
+        self.address = address
+        self.transportProtocol = transportProtocol
+        self.port = port
+    }
+
+    public var description: String {
+        address.family == .ipv4
+            ? "\(address):\(port)/\(transportProtocol)" : "[\(address)]:\(port)/\(transportProtocol)"
+    }
+
+    public static func < (left: Self, right: Self) -> Bool {
+        (left.address, left.port, left.transportProtocol) < (
+            right.address, right.port, right.transportProtocol
+        )
+    }
+}
+
+/// Where a connection is sent on to: an endpoint's address and port.
+public struct Backend: Sendable, Hashable, Comparable, CustomStringConvertible {
+    public var address: IPAddress
+    public var port: UInt16
+
+    public init(_ address: IPAddress, _ port: UInt16) {
+        self.address = address
+        self.port = port
+    }
+
+    public var description: String { address.family == .ipv4 ? "\(address):\(port)" : "[\(address)]:\(port)" }
+
+    public static func < (left: Self, right: Self) -> Bool {
+        (left.address, left.port) < (right.address, right.port)
+    }
+}
+
+/// What happens to new connections to one `ServiceAddress`.
+public enum Forwarding: Sendable, Hashable {
+    /// Each goes to one of these, chosen at random. A backend's place in the list is its slot in the kernel.
+    case spread([Backend])
+    /// They are refused at once: a TCP reset, or ICMP port unreachable. For Services without endpoints.
+    case refuse
+    /// They vanish. For `internalTrafficPolicy: Local` without an endpoint on the node.
+    case drop
+
+    /// The backends, in the order of their slots.
+    public var backends: [Backend] {
+        if case .spread(let backends) = self { return backends }
+        return []
+    }
+}
+
+/// All that the data plane knows, as a value.
+public struct ForwardingTable: Sendable, Hashable {
+    /// What happens to new connections.
+    public var entries: [ServiceAddress: Forwarding] = [:]
+    /// The addresses of Services: their other ports are refused.
+    public var serviceAddresses: Set<IPAddress> = []
+    /// The addresses of endpoints on this node. A connection from one of them that a Service leads back to it
+    /// needs another source address, or the endpoint would take its own answer for a stranger's packet.
+    public var hairpinAddresses: Set<IPAddress> = []
+
+    public init() {}
+}
+
+/// The difference between two forwarding tables.
+public struct TableChanges: Sendable, Hashable {
+    /// One entry, before and after; nil where it is absent.
+    public struct Entry: Sendable, Hashable {
+        public var old: Forwarding?
+        public var new: Forwarding?
+
+        public init(old: Forwarding?, new: Forwarding?) {
+            self.old = old
+            self.new = new
+        }
+
+        /// The backends that new connections do not reach any more.
+        public var removedBackends: Set<Backend> {
+            Set(old?.backends ?? []).subtracting(new?.backends ?? [])
+        }
+    }
+
+    /// The entries that differ.
+    public var entries: [ServiceAddress: Entry] = [:]
+    /// Addresses of Services that came and went.
+    public var addedServiceAddresses: Set<IPAddress> = []
+    public var removedServiceAddresses: Set<IPAddress> = []
+    /// Addresses of endpoints on this node that came and went.
+    public var addedHairpinAddresses: Set<IPAddress> = []
+    public var removedHairpinAddresses: Set<IPAddress> = []
+
+    public init() {}
+
+    /// Whether the tables are equal.
+    public var isEmpty: Bool {
+        entries.isEmpty && addedServiceAddresses.isEmpty && removedServiceAddresses.isEmpty
+            && addedHairpinAddresses.isEmpty && removedHairpinAddresses.isEmpty
+    }
+}
+
+extension ForwardingTable {
+    /// What has to change to get from `old` to this table.
+    public func changes(from old: ForwardingTable) -> TableChanges {
+        var result = TableChanges()
+        for (address, forwarding) in entries where old.entries[address] != forwarding {
+            result.entries[address] = .init(old: old.entries[address], new: forwarding)
+        }
+        for (address, forwarding) in old.entries where entries[address] == nil {
+            result.entries[address] = .init(old: forwarding, new: nil)
+        }
+        result.addedServiceAddresses = serviceAddresses.subtracting(old.serviceAddresses)
+        result.removedServiceAddresses = old.serviceAddresses.subtracting(serviceAddresses)
+        result.addedHairpinAddresses = hairpinAddresses.subtracting(old.hairpinAddresses)
+        result.removedHairpinAddresses = old.hairpinAddresses.subtracting(hairpinAddresses)
+        return result
+    }
+
+    /// Makes the changes.
+    public mutating func apply(_ changes: TableChanges) {
+        for (address, change) in changes.entries { entries[address] = change.new }
+        serviceAddresses.subtract(changes.removedServiceAddresses)
+        serviceAddresses.formUnion(changes.addedServiceAddresses)
+        hairpinAddresses.subtract(changes.removedHairpinAddresses)
+        hairpinAddresses.formUnion(changes.addedHairpinAddresses)
+    }
+}
+
+extension Forwarding {
+    /// Puts backends into slots so that as few slots as possible change: those that stay keep theirs, newcomers
+    /// take those that became free, and when there are fewer than before the last ones move down.
+    package static func slots(for wanted: Set<Backend>, after old: [Backend]) -> [Backend] {
+        var newcomers = wanted.subtracting(old).sorted()[...]
+        var result: [Backend] = []
+        result.reserveCapacity(wanted.count)
+        var moving = old[...]
+        func popStaying() -> Backend? {
+            while let last = moving.popLast() {
+                if wanted.contains(last) { return last }
+            }
+            return nil
+        }
+        while result.count < wanted.count {
+            if let first = moving.popFirst() {
+                if wanted.contains(first) {
+                    result.append(first)
+                } else if let newcomer = newcomers.popFirst() {
+                    result.append(newcomer)
+                } else if let last = popStaying() {
+                    result.append(last)
+                }
+            } else if let newcomer = newcomers.popFirst() {
+                result.append(newcomer)
+            } else {
+                break
+            }
+        }
+        return result
+    }
+}

@@ -1,0 +1,283 @@
+import Glibc
+import Netlink
+import ServiceProxy
+import Testing
+
+/// The planned table in the real kernel, tried with real sockets.
+@Suite(.enabled(if: geteuid() == 0, "needs root, to make network namespaces"), .serialized)
+struct DataPathTests {
+    private static let service = "10.96.0.42"
+
+    /// A planner and a back end for the node of a private network.
+    private struct Proxy {
+        var planner: Planner
+        var backEnd: NftablesBackEnd
+        var range: ServiceRange
+
+        init(_ network: PrivateNetwork) async throws {
+            let configuration = ProxyConfiguration(
+                nodeName: "node", nodeAddress: PrivateNetwork.nodeAddress,
+                serviceRanges: [try #require(IPNetwork("10.96.0.0/16"))],
+                podRanges: [try #require(IPNetwork("10.244.0.0/16"))],
+                nodeLocalAddresses: [PrivateNetwork.address("10.96.0.10")])
+            planner = Planner(configuration)
+            backEnd = NftablesBackEnd(
+                NftablesForm(.ipv4, configuration), try await NftablesSocket(in: network.node))
+            range = ServiceRange(configuration, network.routes)
+            try range.establish()
+            planner.adopt(try backEnd.adopt())
+        }
+
+        mutating func setEndpoints(
+            _ addresses: [String], _ transport: TransportProtocol = .tcp, target: UInt16 = 3000
+        ) throws -> TableChanges {
+            var service = ServiceFacts(ObjectName("default", "web"))
+            service.clusterAddresses = [PrivateNetwork.address(DataPathTests.service)]
+            service.ports = [.init("", transport, 80)]
+            planner.setService(service)
+            var slice = SliceFacts(ObjectName("default", "web-1"), of: service.name)
+            slice.ports = [.init("", transport, target)]
+            slice.endpoints = addresses.map { text in
+                var endpoint = SliceFacts.Endpoint(PrivateNetwork.address(text))
+                endpoint.isOnNode = true
+                return endpoint
+            }
+            planner.setSlice(slice)
+            let changes = planner.plan()
+            try backEnd.apply(changes)
+            return changes
+        }
+    }
+
+    @Test func connectionsReachTheEndpointsAndSpread() async throws {
+        let network = try await PrivateNetwork()
+        var proxy = try await Proxy(network)
+        let client = try await network.addPod("10.244.0.9")
+        let pods = [
+            try await network.addPod("10.244.0.2"), try await network.addPod("10.244.0.3"),
+            try await network.addPod("10.244.0.4"),
+        ]
+        let servers = [
+            try await NamedServer("a", in: pods[0], port: 3000),
+            try await NamedServer("b", in: pods[1], port: 3000),
+            try await NamedServer("c", in: pods[2], port: 3000),
+        ]
+        _ = try proxy.setEndpoints(["10.244.0.2", "10.244.0.3", "10.244.0.4"])
+        try await servers[0].serve(in: pods[0]) {
+            try await servers[1].serve(in: pods[1]) {
+                try await servers[2].serve(in: pods[2]) {
+                    // From a pod: spread evenly, and seen with the pod's own address.
+                    let outcomes = try await client.attempt(Self.service, port: 80, times: 3000)
+                    #expect(
+                        Set(outcomes) == [
+                            .answered(by: "a", client: "10.244.0.9"),
+                            .answered(by: "b", client: "10.244.0.9"),
+                            .answered(by: "c", client: "10.244.0.9"),
+                        ])
+                    let counts = Dictionary(grouping: outcomes, by: \.server).mapValues(\.count)
+                    let deviation = counts.values.reduce(0.0) {
+                        $0 + Double(($1 - 1000) * ($1 - 1000)) / 1000
+                    }
+                    #expect(deviation < 30, "spread: \(counts)")
+
+                    // From the node itself: with the node's address.
+                    let own = try await network.node.attempt(Self.service, port: 80, times: 60)
+                    #expect(Set(own.map(\.server)) == ["a", "b", "c"])
+                    #expect(
+                        own.allSatisfy {
+                            if case .answered(_, "172.31.0.1") = $0 { true } else { false }
+                        })
+
+                    // A pod through its own Service: every endpoint answers, itself included, which sees the
+                    // gateway as the client.
+                    let through = try await pods[0].attempt(Self.service, port: 80, times: 60)
+                    #expect(
+                        Set(through) == [
+                            .answered(by: "a", client: "10.244.0.1"),
+                            .answered(by: "b", client: "10.244.0.2"),
+                            .answered(by: "c", client: "10.244.0.2"),
+                        ])
+                }
+            }
+        }
+    }
+
+    @Test func withoutEndpointsAttemptsAreRefusedAtOnce() async throws {
+        let network = try await PrivateNetwork()
+        var proxy = try await Proxy(network)
+        let client = try await network.addPod("10.244.0.9")
+        _ = try proxy.setEndpoints([])
+        for place in [client, network.node] {
+            #expect(try await place.attempt(Self.service, port: 80) == [.refused(ECONNREFUSED)])
+            // A port that the Service does not have.
+            #expect(try await place.attempt(Self.service, port: 81) == [.refused(ECONNREFUSED)])
+        }
+        _ = try proxy.setEndpoints([], .udp)
+        #expect(try await client.attempt(Self.service, port: 80, SOCK_DGRAM) == [.refused(ECONNREFUSED)])
+        // On the node itself the kernel says no while the datagram is being sent.
+        #expect(try await network.node.attempt(Self.service, port: 80, SOCK_DGRAM) == [.refused(EPERM)])
+    }
+
+    @Test func addressesOfNoServiceAnswerNothingAndLeaveNothing() async throws {
+        let network = try await PrivateNetwork()
+        let proxy = try await Proxy(network)
+        let client = try await network.addPod("10.244.0.9")
+        // Somebody listens on every address of the node; packets to the Service range must not reach it.
+        let server = try await NamedServer("node", in: network.node, port: 80)
+        try await server.serve(in: network.node) { () async throws in
+            #expect(try await client.attempt("10.96.7.7", port: 80, patience: 200) == [.silence])
+            #expect(try await network.node.attempt("10.96.7.7", port: 80, patience: 200).first?.server == nil)
+            // A node-local address is the node's own.
+            #expect(try await client.attempt("10.96.0.10", port: 80).first?.server == "node")
+            #expect(try await network.node.attempt("10.96.0.10", port: 80).first?.server == "node")
+        }
+        withExtendedLifetime(proxy) {}
+    }
+
+    @Test func newConnectionsFollowTheEndpoints() async throws {
+        let network = try await PrivateNetwork()
+        var proxy = try await Proxy(network)
+        let client = try await network.addPod("10.244.0.9")
+        let first = try await network.addPod("10.244.0.2")
+        let second = try await network.addPod("10.244.0.3")
+        let a = try await NamedServer("a", in: first, port: 3000)
+        let b = try await NamedServer("b", in: second, port: 3000)
+        try await a.serve(in: first) {
+            try await b.serve(in: second) { () async throws in
+                for (endpoints, expected) in [
+                    (["10.244.0.2"], ["a"]), (["10.244.0.3"], ["b"]),
+                    (["10.244.0.2", "10.244.0.3"], ["a", "b"]),
+                    (["10.244.0.2"], ["a"]), ([], []), (["10.244.0.3"], ["b"]),
+                ] as [([String], Set<String>)] {
+                    _ = try proxy.setEndpoints(endpoints)
+                    let outcomes = try await client.attempt(Self.service, port: 80, times: 40)
+                    #expect(Set(outcomes.compactMap(\.server)) == expected, "with endpoints \(endpoints)")
+                    #expect(outcomes.allSatisfy { $0.server != nil } == !expected.isEmpty)
+                }
+            }
+        }
+    }
+
+    @Test func flowsToAnEndpointThatLeftMoveOn() async throws {
+        let network = try await PrivateNetwork()
+        var proxy = try await Proxy(network)
+        let tracking = try await ConnectionTracking(in: network.node)
+        let client = try await network.addPod("10.244.0.9")
+        let first = try await network.addPod("10.244.0.2")
+        let second = try await network.addPod("10.244.0.3")
+        let a = try await NamedServer("a", in: first, SOCK_DGRAM, port: 3000)
+        let b = try await NamedServer("b", in: second, SOCK_DGRAM, port: 3000)
+        _ = try proxy.setEndpoints(["10.244.0.2"], .udp)
+        let socket = try await client.run { clientSocket(SOCK_DGRAM) }
+        defer { close(socket) }
+        let service = PrivateNetwork.address(Self.service)
+        try await a.serve(in: first) {
+            try await b.serve(in: second) { () async throws in
+                #expect(exchange(socket, SOCK_DGRAM, service, 80).server == "a")
+                let changes = try proxy.setEndpoints(["10.244.0.3"], .udp)
+                // The same socket, so the same flow: connection tracking still holds it to the old endpoint.
+                #expect(exchange(socket, SOCK_DGRAM, service, 80).server == "a")
+                let stale = StaleConnections(changes)
+                #expect(try stale.forget(tracking) == 1)
+                #expect(exchange(socket, SOCK_DGRAM, service, 80).server == "b")
+                #expect(try stale.forget(tracking) == 0)
+            }
+        }
+    }
+
+    @Test func halfOpenConnectionsToAnEndpointThatLeftAreRescued() async throws {
+        let network = try await PrivateNetwork()
+        var proxy = try await Proxy(network)
+        let tracking = try await ConnectionTracking(in: network.node)
+        let client = try await network.addPod("10.244.0.9")
+        let second = try await network.addPod("10.244.0.3")
+        let b = try await NamedServer("b", in: second, port: 3000)
+        // An endpoint without a pod: its packets vanish like those to a pod that just died.
+        try network.routes.addLink("void", .veth(peer: "void-end"))
+        let void = try #require(try network.routes.link(named: "void"))
+        try network.routes.setLink(void.index, up: true)
+        try network.routes.setLink(void.index, addressResolution: false)
+        let end = try #require(try network.routes.link(named: "void-end"))
+        try network.routes.setLink(end.index, up: true)
+        try network.routes.setRoute(
+            Route(IPNetwork(host: PrivateNetwork.address("10.244.0.2")), link: void.index))
+        _ = try proxy.setEndpoints(["10.244.0.2"])
+        try await b.serve(in: second) { () async throws in
+            async let outcome = client.attempt(Self.service, port: 80, patience: 20_000)
+            // Wait until the kernel has seen the first SYN.
+            var seen = 0
+            while seen == 0 {
+                seen = try tracking.connections(.init(transportProtocol: 6)).count
+                await Task.yield()
+            }
+            let stale = StaleConnections(try proxy.setEndpoints(["10.244.0.3"]))
+            #expect(try stale.forget(tracking) == 1)
+            #expect(try await outcome.first?.server == "b")
+        }
+    }
+
+    @Test func establishedConnectionsLiveOn() async throws {
+        let network = try await PrivateNetwork()
+        var proxy = try await Proxy(network)
+        let tracking = try await ConnectionTracking(in: network.node)
+        let client = try await network.addPod("10.244.0.9")
+        let pod = try await network.addPod("10.244.0.2")
+        _ = try proxy.setEndpoints(["10.244.0.2"])
+        let listener = try await NamedServer("a", in: pod, port: 3000)
+        defer { close(listener.descriptor) }
+        let socket = try await client.run { clientSocket(SOCK_STREAM) }
+        defer { close(socket) }
+        let service = PrivateNetwork.address(Self.service)
+        #expect(withSocketAddress(service, 80) { connect(socket, $0, $1) } == 0)
+        let accepted = accept(listener.descriptor, nil, nil)
+        defer { close(accepted) }
+        // The endpoint goes, the proxy restarts, even its table is made anew.
+        let stale = StaleConnections(try proxy.setEndpoints([]))
+        #expect(try stale.forget(tracking) == 0)
+        try proxy.backEnd.cleanUp()
+        proxy = try await Proxy(network)
+        for text in ["one", "two"] {
+            #expect(send(socket, text, 3, Int32(MSG_NOSIGNAL)) == 3)
+            var buffer = [UInt8](repeating: 0, count: 3)
+            #expect(recv(accepted, &buffer, 3, 0) == 3)
+            #expect(String(decoding: buffer, as: UTF8.self) == text)
+        }
+    }
+
+    @Test func aRestartedProxyTakesOverWhatIsThere() async throws {
+        let network = try await PrivateNetwork()
+        var proxy = try await Proxy(network)
+        _ = try proxy.setEndpoints(["10.244.0.2", "10.244.0.3"])
+        let before = proxy.planner.table
+        var next = try await Proxy(network)
+        #expect(next.planner.table == before)
+        // Nothing changed while it was away: nothing to do.
+        #expect(try next.setEndpoints(["10.244.0.3", "10.244.0.2"]).isEmpty)
+        // One endpoint changed while it was away: one slot differs.
+        var third = try await Proxy(network)
+        let changes = try third.setEndpoints(["10.244.0.2", "10.244.0.4"])
+        let entry = try #require(changes.entries.values.first)
+        #expect(entry.removedBackends == [Backend(PrivateNetwork.address("10.244.0.3"), 3000)])
+        #expect(changes.entries.count == 1)
+    }
+
+    @Test func nothingIsLeftAfterCleaningUp() async throws {
+        let network = try await PrivateNetwork()
+        var proxy = try await Proxy(network)
+        _ = try proxy.setEndpoints(["10.244.0.2"])
+        try proxy.backEnd.cleanUp()
+        try proxy.range.remove()
+        let nftables = try await NftablesSocket(in: network.node)
+        #expect(try nftables.comment(of: TableName(.ipv4, "swiftlet")) == nil)
+        #expect(try network.routes.links().map(\.name) == ["lo"])
+        #expect(try !network.routes.routes().contains { $0.owner == Route.swiftlet })
+        #expect(
+            try network.routes.addresses().filter { $0.network.address.family == .ipv4 }.map(
+                \.network.description
+            ).sorted()
+                == ["127.0.0.1/8", "172.31.0.1/32"])
+        // Again does no harm.
+        try proxy.backEnd.cleanUp()
+        try proxy.range.remove()
+    }
+}

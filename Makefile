@@ -1,0 +1,74 @@
+# make demo     everything from a fresh machine to a running cluster, and a walk through the chapter
+# make test     build, lint, unit tests, generator check, end-to-end tests
+# make help     the rest
+
+# One configuration for the demo, the tests and the benchmarks: what is tested is what runs.
+CONFIGURATION ?= release
+BIN := .build/$(CONFIGURATION)
+SWIFTLET := $(abspath $(BIN)/swiftlet)
+IMAGES := $(abspath images)
+SWIFT_BUILD := swift build --configuration $(CONFIGURATION)
+
+export SWIFTLET IMAGES CONFIGURATION
+
+.PHONY: help demo down build build-tests images setup test lint schema schema-check format bench-start install clean
+
+help:
+	@echo "make demo         set up, build, start a cluster, walk the chapter"
+	@echo "make down         take the cluster down"
+	@echo "make test         build, lint, generator check, unit and end-to-end tests"
+	@echo "make build        the swiftlet program, $(BIN)/swiftlet"
+	@echo "make images       the sample images, in images/"
+	@echo "make install      swiftlet to \$$PREFIX/bin (default /usr/local)"
+	@echo "make schema       generate Sources/KubernetesAPI/Generated from Schema"
+	@echo "make bench-start  start-up, memory, apply and first-request figures"
+	@echo "make format       format the Swift sources"
+
+demo: setup build images
+	scripts/demo
+
+down:
+	$(SWIFTLET) down
+
+setup:
+	scripts/setup
+
+build:
+	$(SWIFT_BUILD) --product swiftlet
+	$(SWIFT_BUILD) --product web
+
+images: build
+	scripts/images
+
+# Builds everything once: programs, generator and tests.
+build-tests:
+	$(SWIFT_BUILD) --build-tests
+
+lint:
+	swift format lint --strict --parallel --recursive Package.swift Sources Tests Examples
+
+format:
+	swift format format --in-place --parallel --recursive Package.swift Sources Tests Examples
+
+schema:
+	$(SWIFT_BUILD) --product schema-generator
+	$(BIN)/schema-generator Schema Sources/KubernetesAPI/Generated
+
+schema-check:
+	$(BIN)/schema-generator --check Schema Sources/KubernetesAPI/Generated
+
+# All tests run in a sandbox: network namespaces without an uplink, and nothing of the machine's touched.
+test: setup build-tests lint schema-check
+	scripts/images --built
+	scripts/sandbox swift test --configuration $(CONFIGURATION) --skip-build --skip EndToEndTests
+	scripts/sandbox swift test --configuration $(CONFIGURATION) --skip-build --filter EndToEndTests --no-parallel
+
+bench-start: setup build images
+	scripts/sandbox Benchmarks/start
+
+PREFIX ?= /usr/local
+install: build
+	install -D -m 755 $(SWIFTLET) $(DESTDIR)$(PREFIX)/bin/swiftlet
+
+clean:
+	rm -rf .build images

@@ -156,7 +156,7 @@ let package = Package(
         tests("PKI", [x509]),
         tests("HTTPService", ["PKI", nioCore, nioPosix, nioHTTP1]),
         tests("APIServer", ["KubernetesAPI", "KubernetesJSON", "ObjectStore", "HTTPService", "PKI"]),
-        tests("KubernetesClient", ["KubernetesAPI", "HTTPService"]),
+        tests("KubernetesClient", ["KubernetesAPI", "KubernetesJSON", "HTTPService", logging]),
         tests("Controllers", ["KubernetesAPI", "KubernetesClient", yams]),
         tests("Scheduler", ["KubernetesAPI", "KubernetesClient"]),
         tests("NodeAgent", ["KubernetesAPI", "KubernetesClient", "ContainerRuntime"]),

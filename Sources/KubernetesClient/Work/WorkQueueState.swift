@@ -1,0 +1,89 @@
+import DequeModule
+
+/// Which keys wait to be worked on, as a value. Time is a `Duration` since some beginning.
+///
+/// A key is in the queue once however often it is added, and is not handed out while somebody works on it:
+/// if it is added meanwhile, it comes again when that work is done.
+package struct WorkQueueState<Key: Hashable & Sendable>: Sendable {
+    private var queue: Deque<Key> = []
+    /// Keys that must be worked on: those in the queue, and those added while being worked on.
+    private var dirty: Set<Key> = []
+    private var processing: Set<Key> = []
+    private var delayed: [Key: Duration] = [:]
+    private var failures: [Key: Int] = [:]
+    package private(set) var isShutDown = false
+
+    /// The first pause of a key that failed, and the longest.
+    private let initialPause: Duration
+    private let maximumPause: Duration
+
+    package init(initialPause: Duration, maximumPause: Duration) {
+        self.initialPause = initialPause
+        self.maximumPause = maximumPause
+    }
+
+    /// How many keys can be taken at once.
+    package var count: Int { queue.count }
+
+    /// Whether there is nothing to be done, now or later, and nobody at work.
+    package var isIdle: Bool { dirty.isEmpty && processing.isEmpty && delayed.isEmpty }
+
+    package mutating func add(_ key: Key) {
+        guard !isShutDown, dirty.insert(key).inserted, !processing.contains(key) else { return }
+        queue.append(key)
+    }
+
+    /// Adds the key at a later time; the earliest time given for a key counts.
+    package mutating func add(_ key: Key, at time: Duration, now: Duration) {
+        guard !isShutDown else { return }
+        if time <= now {
+            add(key)
+        } else if let planned = delayed[key] {
+            delayed[key] = min(planned, time)
+        } else {
+            delayed[key] = time
+        }
+    }
+
+    /// Adds a key that failed, after a pause that doubles with every failure since it was forgotten.
+    package mutating func addRateLimited(_ key: Key, now: Duration) {
+        let count = failures[key, default: 0]
+        failures[key] = count + 1
+        let pause = Backoff.pause(initial: initialPause, maximum: maximumPause, failures: count)
+        add(key, at: now + pause, now: now)
+    }
+
+    package func failureCount(_ key: Key) -> Int { failures[key] ?? 0 }
+
+    package mutating func forget(_ key: Key) { failures[key] = nil }
+
+    /// When the next delayed key is due.
+    package var nextDeadline: Duration? { delayed.values.min() }
+
+    /// Adds the delayed keys that are due.
+    package mutating func release(now: Duration) {
+        let due = delayed.filter { $0.value <= now }.sorted { $0.value < $1.value }
+        for (key, _) in due {
+            delayed[key] = nil
+            add(key)
+        }
+    }
+
+    package mutating func take() -> Key? {
+        guard let key = queue.popFirst() else { return nil }
+        dirty.remove(key)
+        processing.insert(key)
+        return key
+    }
+
+    package mutating func done(_ key: Key) {
+        guard processing.remove(key) != nil else { return }
+        if dirty.contains(key) { queue.append(key) }
+    }
+
+    /// Takes no more keys. Those in the queue can still be taken; delayed ones are dropped.
+    package mutating func shutDown() {
+        isShutDown = true
+        delayed = [:]
+    }
+}

@@ -17,6 +17,10 @@ public struct SchemaType: Sendable {
     /// Server-side apply takes the whole value as one.
     public let isAtomic: Bool
     private let index: [String: Int]
+    /// Fields by the numbers that lead to them in protobuf.
+    private let protobufIndex: [[Int]: Int]
+    /// The numbers that lead to messages of inlined types.
+    private let inlinePaths: Set<[Int]>
 
     init(_ declaration: TypeDeclaration, among types: [String: TypeDeclaration]) {
         name = declaration.swiftName
@@ -34,7 +38,26 @@ public struct SchemaType: Sendable {
         var index: [String: Int] = [:]
         for (position, field) in fields.enumerated() { index[field.name] = position }
         self.index = index
+        var protobufIndex: [[Int]: Int] = [:]
+        var inlinePaths: Set<[Int]> = []
+        for (position, field) in fields.enumerated() {
+            protobufIndex[field.protobufPath + [field.number]] = position
+            for count in field.protobufPath.indices {
+                inlinePaths.insert(Array(field.protobufPath[...count]))
+            }
+        }
+        self.protobufIndex = protobufIndex
+        self.inlinePaths = inlinePaths
     }
+
+    /// The field at the end of protobuf numbers.
+    func field(protobufPath: [Int]) -> SchemaField? {
+        guard let position = protobufIndex[protobufPath] else { return nil }
+        return fields[position]
+    }
+
+    /// Whether the numbers lead to the message of an inlined type.
+    func isInlined(_ protobufPath: [Int]) -> Bool { inlinePaths.contains(protobufPath) }
 
     private static func flatten(
         _ declaration: TypeDeclaration, _ path: [Int], _ types: [String: TypeDeclaration]

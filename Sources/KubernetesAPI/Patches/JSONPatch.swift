@@ -1,0 +1,220 @@
+import KubernetesJSON
+
+/// JSON patches (RFC 6902): a list of operations at JSON pointers (RFC 6901).
+public enum JSONPatch {
+    /// The most operations that one patch may hold, as upstream.
+    public static let maximumOperations = 10000
+
+    /// Applies all operations, or none.
+    public static func apply(_ patch: JSONValue, to value: JSONValue) throws(PatchError) -> JSONValue {
+        guard case .array(let operations) = patch else {
+            throw PatchError(code: .malformed, message: "expected an array of operations, found \(patch)")
+        }
+        if operations.count > maximumOperations {
+            throw PatchError(
+                code: .malformed,
+                message: "The allowed maximum operations in a JSON patch is \(maximumOperations), "
+                    + "got \(operations.count)")
+        }
+        var result = value
+        for operation in operations { try apply(operation: operation, to: &result) }
+        return result
+    }
+
+    private static func apply(operation: JSONValue, to value: inout JSONValue) throws(PatchError) {
+        guard let name = operation["op"]?.stringValue, let text = operation["path"]?.stringValue else {
+            throw PatchError(code: .malformed, message: "an operation needs op and path, found \(operation)")
+        }
+        let path = try pointer(text)
+        switch name {
+        case "add": try add(try operand(operation), at: path[...], in: &value, text)
+        case "replace":
+            _ = try find(path, in: value, text)
+            let operand = try operand(operation)
+            if path.isEmpty {
+                value = operand
+            } else {
+                try replace(operand, at: path[...], in: &value, text)
+            }
+        case "remove": _ = try remove(at: path[...], in: &value, text)
+        case "test":
+            let expected = try operand(operation)
+            let found = (try? find(path, in: value, text)) ?? .null
+            if !isEqual(found, expected) {
+                throw PatchError(code: .rejected, message: "testing value \(text) failed: found \(found)")
+            }
+        case "move", "copy":
+            guard let from = operation["from"]?.stringValue else {
+                throw PatchError(code: .malformed, message: "operation \(name) needs from")
+            }
+            let source = try pointer(from)
+            let moved: JSONValue
+            if name == "copy" {
+                moved = try find(source, in: value, from)
+            } else {
+                if path.count > source.count, path.starts(with: source) {
+                    throw PatchError(code: .rejected, message: "cannot move \(from) into itself at \(text)")
+                }
+                moved = try remove(at: source[...], in: &value, from)
+            }
+            try add(moved, at: path[...], in: &value, text)
+        default: throw PatchError(code: .malformed, message: "unexpected operation: \(name)")
+        }
+    }
+
+    private static func operand(_ operation: JSONValue) throws(PatchError) -> JSONValue {
+        guard let value = operation["value"] else {
+            throw PatchError(code: .malformed, message: "the operation lacks a value: \(operation)")
+        }
+        return value
+    }
+
+    private static func isEqual(_ left: JSONValue, _ right: JSONValue) -> Bool {
+        if let left = left.doubleValue, let right = right.doubleValue { return left == right }
+        return left == right
+    }
+
+    // MARK: Pointers
+
+    private static func pointer(_ text: String) throws(PatchError) -> [String] {
+        if text.isEmpty { return [] }
+        guard text.hasPrefix("/") else {
+            throw PatchError(code: .malformed, message: "a path begins with /, found \(text)")
+        }
+        return text.dropFirst().split(separator: "/", omittingEmptySubsequences: false).map(unescape)
+    }
+
+    private static func unescape(_ token: Substring) -> String {
+        guard token.contains("~") else { return String(token) }
+        var output = ""
+        var isEscaped = false
+        for character in token {
+            if isEscaped {
+                output += character == "1" ? "/" : character == "0" ? "~" : "~\(character)"
+                isEscaped = false
+            } else if character == "~" {
+                isEscaped = true
+            } else {
+                output.append(character)
+            }
+        }
+        return isEscaped ? output + "~" : output
+    }
+
+    private static func missing(_ path: String) -> PatchError {
+        PatchError(code: .rejected, message: "there is nothing at \(path)")
+    }
+
+    /// An index into an array; negative ones and leading zeros are no indices.
+    private static func index(_ token: String, limit: Int, _ path: String) throws(PatchError) -> Int {
+        guard let index = Int(token), index >= 0, index < limit, String(index) == token else {
+            throw PatchError(code: .rejected, message: "\(token) is no index at \(path)")
+        }
+        return index
+    }
+
+    private static func find(_ path: [String], in value: JSONValue, _ text: String) throws(PatchError)
+        -> JSONValue
+    {
+        var current = value
+        for token in path {
+            switch current {
+            case .object(let object):
+                guard let member = object[token] else { throw missing(text) }
+                current = member
+            case .array(let elements): current = elements[try index(token, limit: elements.count, text)]
+            default: throw missing(text)
+            }
+        }
+        return current
+    }
+
+    // MARK: Changes
+
+    private static func add(
+        _ operand: JSONValue, at path: ArraySlice<String>, in value: inout JSONValue, _ text: String
+    ) throws(PatchError) {
+        guard let token = path.first else {
+            value = operand
+            return
+        }
+        switch value {
+        case .object(var object):
+            if path.count == 1 {
+                object[token] = operand
+            } else {
+                guard var member = object[token] else { throw missing(text) }
+                try add(operand, at: path.dropFirst(), in: &member, text)
+                object[token] = member
+            }
+            value = .object(object)
+        case .array(var elements):
+            if path.count == 1 {
+                if token == "-" {
+                    elements.append(operand)
+                } else {
+                    elements.insert(operand, at: try index(token, limit: elements.count + 1, text))
+                }
+            } else {
+                let position = try index(token, limit: elements.count, text)
+                try add(operand, at: path.dropFirst(), in: &elements[position], text)
+            }
+            value = .array(elements)
+        default: throw missing(text)
+        }
+    }
+
+    private static func replace(
+        _ operand: JSONValue, at path: ArraySlice<String>, in value: inout JSONValue, _ text: String
+    ) throws(PatchError) {
+        guard let token = path.first else {
+            value = operand
+            return
+        }
+        switch value {
+        case .object(var object):
+            guard var member = object[token] else { throw missing(text) }
+            try replace(operand, at: path.dropFirst(), in: &member, text)
+            object[token] = member
+            value = .object(object)
+        case .array(var elements):
+            let position = try index(token, limit: elements.count, text)
+            try replace(operand, at: path.dropFirst(), in: &elements[position], text)
+            value = .array(elements)
+        default: throw missing(text)
+        }
+    }
+
+    private static func remove(
+        at path: ArraySlice<String>, in value: inout JSONValue, _ text: String
+    ) throws(PatchError) -> JSONValue {
+        guard let token = path.first else {
+            let removed = value
+            value = .null
+            return removed
+        }
+        let removed: JSONValue
+        switch value {
+        case .object(var object):
+            guard var member = object[token] else { throw missing(text) }
+            if path.count == 1 {
+                removed = member
+                object.removeValue(forKey: token)
+            } else {
+                removed = try remove(at: path.dropFirst(), in: &member, text)
+                object[token] = member
+            }
+            value = .object(object)
+        case .array(var elements):
+            let position = try index(token, limit: elements.count, text)
+            if path.count == 1 {
+                removed = elements.remove(at: position)
+            } else {
+                removed = try remove(at: path.dropFirst(), in: &elements[position], text)
+            }
+            value = .array(elements)
+        default: throw missing(text)
+        }
+        return removed
+    }
+}

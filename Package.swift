@@ -146,7 +146,15 @@ let package = Package(
         // The sample application.
         .executableTarget(
             name: "web", dependencies: [nioCore, nioPosix, nioHTTP1],
-            path: "Examples/web/Sources", swiftSettings: strict),
+            path: "Examples/web/Sources", swiftSettings: strict,
+            // One file that needs no library, so that its image holds nothing else. (lld, because other
+            // linkers warn of each function in libc that a static program had better not call.)
+            linkerSettings: [
+                .unsafeFlags([
+                    "-static-executable", "-use-ld=lld", "-Xlinker", "--gc-sections",
+                    "-Xlinker", "--icf=all",
+                ])
+            ]),
 
         // Tests: one target a room.
         tests("KubernetesJSON"),

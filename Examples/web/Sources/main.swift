@@ -1,1 +1,60 @@
-print("not yet")
+import Glibc
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+
+// A web application as small as they come: it knows its version and the pod it runs in.
+//   PORT (3000)   where it listens
+//   VERSION       baked into the image: web:1.0, web:2.0
+//   HOSTNAME      the pod's name, set by the container runtime
+
+func environment(_ name: String, otherwise: @autoclosure () -> String) -> String {
+    guard let value = getenv(name) else { return otherwise() }
+    let text = String(cString: value)
+    return text.isEmpty ? otherwise() : text
+}
+
+/// One line to the log, at once: whoever reads a container's log should not wait for a buffer to fill.
+func say(_ line: String) {
+    let bytes = Array((line + "\n").utf8)
+    _ = write(STDOUT_FILENO, bytes, bytes.count)
+}
+
+func hostname() -> String {
+    var buffer = [CChar](repeating: 0, count: 256)
+    guard gethostname(&buffer, buffer.count - 1) == 0 else { return "unknown" }
+    return String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+}
+
+let portText = environment("PORT", otherwise: "3000")
+guard let port = Int(portText), (1...65535).contains(port) else {
+    say("web: PORT must be a number from 1 to 65535, not '\(portText)'")
+    exit(2)
+}
+
+let site = Site(
+    version: environment("VERSION", otherwise: "dev"), pod: environment("HOSTNAME", otherwise: hostname()))
+
+// Process 1 of a container has no default action for a signal, so that one is needed here.
+for number in [SIGTERM, SIGINT] {
+    signal(number) { _ in _exit(0) }
+}
+
+do {
+    let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup(numberOfThreads: 1))
+        .serverChannelOption(.backlog, value: 1024)
+        .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+        .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+        .childChannelInitializer { channel in
+            channel.eventLoop.makeCompletedFuture {
+                try channel.pipeline.syncOperations.configureHTTPServerPipeline(withErrorHandling: true)
+                try channel.pipeline.syncOperations.addHandler(Exchange(site: site))
+            }
+        }
+        .bind(to: SocketAddress(ipAddress: "0.0.0.0", port: port)).get()
+    say("web \(site.version) listens on port \(port)")
+    try await server.closeFuture.get()
+} catch {
+    say("web: cannot listen on port \(port): \(error)")
+    exit(1)
+}

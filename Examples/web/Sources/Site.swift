@@ -1,0 +1,39 @@
+import NIOHTTP1
+
+/// What the application answers, as a value.
+struct Site: Sendable {
+    var version: String
+    var pod: String
+
+    struct Page: Equatable {
+        var status: HTTPResponseStatus
+        var type: String
+        var text: String
+    }
+
+    func page(_ method: HTTPMethod, _ target: String) -> Page {
+        guard method == .GET || method == .HEAD else {
+            return Page(status: .methodNotAllowed, type: "text/plain", text: "only GET and HEAD\n")
+        }
+        switch target.prefix(while: { $0 != "?" }) {
+        case "/api":
+            return Page(
+                status: .ok, type: "application/json",
+                text: "{\"version\":\"\(version)\",\"pod\":\"\(pod)\"}\n")
+        case "/healthz":
+            return Page(status: .ok, type: "text/plain", text: "ok\n")
+        case "/":
+            return Page(
+                status: .ok, type: "text/html; charset=utf-8",
+                text: """
+                    <!doctype html>
+                    <title>web \(version)</title>
+                    <h1>web \(version)</h1>
+                    <p>Served by pod <code>\(pod)</code>. The same as JSON: <a href="/api">/api</a></p>
+
+                    """)
+        default:
+            return Page(status: .notFound, type: "text/plain", text: "not found\n")
+        }
+    }
+}

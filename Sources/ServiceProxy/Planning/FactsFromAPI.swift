@@ -1,0 +1,59 @@
+import KubernetesAPI
+import Netlink
+
+extension ServiceFacts {
+    /// What the proxy needs of a Service; nil for one that another proxy takes care of (label
+    /// `service.kubernetes.io/service-proxy-name`, KEP-2447).
+    public init?(_ service: Service) {
+        guard service.metadata.labels["service.kubernetes.io/service-proxy-name"] == nil else { return nil }
+        self.init(ObjectName(service.metadata.namespace, service.metadata.name))
+        created = Int64(service.metadata.creationTimestamp?.seconds ?? 0)
+        let spec = service.spec
+        if spec.type != "ExternalName" {
+            // A headless Service's address is "None", which is no address.
+            let texts = spec.clusterIPs.isEmpty ? [spec.clusterIP] : spec.clusterIPs
+            clusterAddresses = texts.compactMap { IPAddress($0) }
+        }
+        ports = spec.ports.compactMap { port in
+            guard let transport = TransportProtocol(name: port.protocol), let number = portNumber(port.port)
+            else { return nil }
+            return Port(port.name, transport, number)
+        }
+        isInternalTrafficLocal = spec.internalTrafficPolicy == "Local"
+    }
+}
+
+extension SliceFacts {
+    /// What the proxy needs of an EndpointSlice; nil for one that belongs to no Service or that does not hold
+    /// addresses (`addressType: FQDN`).
+    public init?(_ slice: EndpointSlice, nodeName: String) {
+        guard let service = slice.metadata.labels["kubernetes.io/service-name"], !service.isEmpty,
+            slice.addressType != "FQDN"
+        else { return nil }
+        self.init(
+            ObjectName(slice.metadata.namespace, slice.metadata.name),
+            of: ObjectName(slice.metadata.namespace, service))
+        ports = slice.ports.compactMap { port in
+            guard let transport = TransportProtocol(name: port.protocol ?? "TCP"),
+                let number = portNumber(port.port ?? 0)
+            else { return nil }
+            return Port(port.name ?? "", transport, number)
+        }
+        endpoints = slice.endpoints.compactMap { endpoint in
+            // All addresses of an endpoint are the same backend; as upstream, the first is used.
+            guard let address = endpoint.addresses.first.flatMap({ IPAddress($0) }) else { return nil }
+            var facts = Endpoint(address)
+            facts.isReady = endpoint.conditions.ready ?? true
+            facts.isServing = endpoint.conditions.serving ?? facts.isReady
+            facts.isTerminating = endpoint.conditions.terminating ?? false
+            facts.isOnNode = endpoint.nodeName == nodeName
+            return facts
+        }
+    }
+}
+
+/// A port that packets can carry: 1 to 65535.
+private func portNumber(_ number: Int) -> UInt16? {
+    guard number > 0 else { return nil }
+    return UInt16(exactly: number)
+}

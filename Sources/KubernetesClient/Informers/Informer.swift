@@ -193,9 +193,12 @@ public final class Informer<Object: KubernetesObject>: Sendable {
 
 extension Reflector.Failure {
     init(_ error: any Error) {
-        switch (error as? APIError)?.status.code {
+        let status = (error as? APIError)?.status
+        switch status?.code {
         case 410: self = .expired
-        case 429, 503: self = .busy(retryAfter: nil)
+        case 429, 503:
+            let seconds = status?.details?.retryAfterSeconds ?? 0
+            self = .busy(retryAfter: seconds > 0 ? .seconds(seconds) : nil)
         default: self = .other
         }
     }

@@ -44,6 +44,16 @@ public struct Kubeconfig: Sendable, Hashable {
         public var certificateAuthority: Source?
         public var tlsServerName: String?
         public var skipsTLSVerify = false
+
+        public init(
+            server: String, certificateAuthority: Source? = nil, tlsServerName: String? = nil,
+            skipsTLSVerify: Bool = false
+        ) {
+            self.server = server
+            self.certificateAuthority = certificateAuthority
+            self.tlsServerName = tlsServerName
+            self.skipsTLSVerify = skipsTLSVerify
+        }
     }
 
     public struct User: Sendable, Hashable {
@@ -52,13 +62,31 @@ public struct Kubeconfig: Sendable, Hashable {
         public var token: Source?
         /// What the file asks for and is not supported: `exec`, `auth-provider`, a password.
         public var unsupported: String?
+
+        public init(
+            clientCertificate: Source? = nil, clientKey: Source? = nil, token: Source? = nil,
+            unsupported: String? = nil
+        ) {
+            self.clientCertificate = clientCertificate
+            self.clientKey = clientKey
+            self.token = token
+            self.unsupported = unsupported
+        }
     }
 
     public struct Context: Sendable, Hashable {
         public var cluster: String
         public var user: String
         public var namespace: String?
+
+        public init(cluster: String, user: String, namespace: String? = nil) {
+            self.cluster = cluster
+            self.user = user
+            self.namespace = namespace
+        }
     }
+
+    public init() {}
 
     public var clusters: [String: Cluster] = [:]
     public var users: [String: User] = [:]

@@ -1,0 +1,76 @@
+import KubernetesAPI
+import KubernetesClient
+
+/// Writes the Endpoints object of every Service with a selector: performs what ``EndpointsReconciler`` decides.
+final class EndpointsController: QueueingController {
+    let name = "endpoints"
+    let context: ControllerContext
+    let queue = WorkQueue<NamespacedName>()
+
+    private let services: Informer<Service>
+    private let pods: Informer<Pod>
+    private let endpoints: Informer<Endpoints>
+
+    init(_ context: ControllerContext) {
+        self.context = context
+        services = context.informers.informer(Service.self)
+        pods = context.informers.informer(Pod.self)
+        endpoints = context.informers.informer(Endpoints.self)
+    }
+
+    func subscribe() {
+        services.subscribe { [queue] event in
+            if let service = event.object { queue.add(service.key) }
+        }
+        pods.subscribe { [queue, services] event in
+            guard let pod = event.object else { return }
+            for key in services.keys(selecting: pod, before: event.old) { queue.add(key) }
+        }
+        endpoints.subscribe { [queue] event in
+            if let object = event.object { queue.add(object.key) }
+        }
+    }
+
+    func waitForCaches() async {
+        await services.waitForSync()
+        await pods.waitForSync()
+        await endpoints.waitForSync()
+    }
+
+    func reconcile(_ key: NamespacedName) async throws {
+        let existing = endpoints.get(namespace: key.namespace, name: key.name)
+        guard let service = services.get(namespace: key.namespace, name: key.name) else {
+            try await removeLeftover(existing)
+            return
+        }
+        guard !service.spec.selector.isEmpty, service.spec.type != "ExternalName",
+            service.metadata.deletionTimestamp == nil
+        else { return }
+        let desired = EndpointsReconciler.reconcile(
+            service, pods: pods.list(selectedBy: service), existing: existing, trigger: context.now())
+        guard let desired else { return }
+        if existing == nil {
+            do {
+                _ = try await context.client.create(desired)
+            } catch let error as APIError where error.isAlreadyExists {
+                // Ours from a moment ago; the cache has yet to see it, and its event comes back here.
+                return
+            }
+        } else {
+            _ = try await context.client.update(desired)
+        }
+    }
+
+    /// Endpoints have no owner reference, for reasons of age: what we made for a Service that is gone, we remove.
+    private func removeLeftover(_ existing: Endpoints?) async throws {
+        guard let existing,
+            existing.metadata.labels[EndpointsReconciler.managedByLabel] == EndpointsReconciler.manager
+        else { return }
+        do {
+            try await context.client.delete(
+                Endpoints.self, name: existing.metadata.name, namespace: existing.metadata.namespace)
+        } catch let error as APIError where error.isNotFound {
+            return
+        }
+    }
+}

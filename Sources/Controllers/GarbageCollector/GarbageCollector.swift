@@ -1,0 +1,114 @@
+import KubernetesAPI
+import KubernetesClient
+import Logging
+import Synchronization
+
+/// Deletes what lost its owners and keeps the promise of a deletion's propagation policy: performs what
+/// ``OwnerGraph`` decides.
+final class GarbageCollector: Controller {
+    let name = "garbage-collector"
+
+    private let context: ControllerContext
+    private let graph = Mutex(OwnerGraph())
+    private let queue = WorkQueue<Work>()
+    /// Events own nothing and are many; they go by their age.
+    private let kinds = (KindHandle.namespaced + KindHandle.clusterScoped).filter { $0.kind != Event.resource }
+
+    /// An action under a key by which repetitions fall together.
+    private struct Work: Hashable, Sendable {
+        var id: String
+        var action: CollectorAction
+
+        static func == (a: Work, b: Work) -> Bool { a.id == b.id }
+        func hash(into hasher: inout Hasher) { hasher.combine(id) }
+    }
+
+    init(_ context: ControllerContext) {
+        self.context = context
+    }
+
+    func run() async throws {
+        for kind in kinds {
+            kind.observe(context.informers) { [self] object, isGone in
+                let actions = graph.withLock { isGone ? $0.remove(uid: object.uid) : $0.observe(object) }
+                enqueue(actions)
+            }
+        }
+        // Judging an owner absent before its kind was listed would cost the server a question each.
+        for kind in kinds { await kind.waitForSync(context.informers) }
+        await withTaskCancellationHandler {
+            await runController(queue, name: name, workers: 2, logger: context.logger) { [self] work in
+                try await perform(work.action)
+            }
+        } onCancel: {
+            queue.shutDown()
+        }
+    }
+
+    private func enqueue(_ actions: [CollectorAction]) {
+        for action in actions {
+            let id =
+                switch action {
+                case .delete(let object, let foreground): "delete \(object.uid) \(foreground)"
+                case .dropOwners(let object, let uids): "drop \(object.uid) \(uids.sorted())"
+                case .removeFinalizer(let object, let finalizer): "finalizer \(object.uid) \(finalizer)"
+                case .verify(let owner, _): "verify \(owner.uid)"
+                }
+            queue.add(Work(id: id, action: action))
+        }
+    }
+
+    private func perform(_ action: CollectorAction) async throws {
+        do {
+            switch action {
+            case .delete(let object, let foreground):
+                try await delete(object, foreground: foreground)
+            case .dropOwners(let object, let uids):
+                try await edit(object) { $0.ownerReferences.removeAll { uids.contains($0.uid) } }
+            case .removeFinalizer(let object, let finalizer):
+                try await edit(object) { $0.finalizers.removeAll { $0 == finalizer } }
+            case .verify(let owner, let namespace):
+                try await verify(owner, namespace: namespace)
+            }
+        } catch let error as APIError where error.isNotFound {
+            return
+        }
+    }
+
+    private func delete(_ object: OwnedObject, foreground: Bool) async throws {
+        guard let kind = handle(object.kind.kind, object.kind.apiVersion) else { return }
+        // The cache may be behind: the live object may have found another owner.
+        let live = try await kind.metadata(context.client, object.namespace, object.name)
+        guard live.uid == object.uid, live.ownerReferences == object.owners else { return }
+        var options = DeleteOptions()
+        var preconditions = Preconditions()
+        preconditions.uid = live.uid
+        preconditions.resourceVersion = live.resourceVersion
+        options.preconditions = preconditions
+        options.propagationPolicy = foreground ? "Foreground" : "Background"
+        try await kind.delete(context.client, object.namespace, object.name, options)
+    }
+
+    private func edit(_ object: OwnedObject, _ change: @Sendable (inout ObjectMeta) -> Void) async throws {
+        guard let kind = handle(object.kind.kind, object.kind.apiVersion) else { return }
+        try await kind.edit(context.client, object.namespace, object.name) { metadata in
+            if metadata.uid == object.uid { change(&metadata) }
+        }
+    }
+
+    private func verify(_ owner: OwnerReference, namespace: String) async throws {
+        // An owner of a kind we do not serve cannot be judged: its dependants stay.
+        guard let kind = handle(owner.kind, owner.apiVersion) else { return }
+        do {
+            let live = try await kind.metadata(context.client, kind.kind.isNamespaced ? namespace : "", owner.name)
+            if live.uid == owner.uid { return }
+        } catch let error as APIError where error.isNotFound {
+            // Absent, as is one whose name has been taken by another.
+        }
+        enqueue(graph.withLock { $0.confirmAbsent(ownerUID: owner.uid) })
+    }
+
+    private func handle(_ kind: String, _ apiVersion: String) -> KindHandle? {
+        kinds.first { $0.kind.kind == kind && $0.kind.apiVersion == apiVersion }
+    }
+}

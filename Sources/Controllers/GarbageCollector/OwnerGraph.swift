@@ -1,0 +1,144 @@
+import KubernetesAPI
+
+/// An object as the garbage collector sees it.
+package struct OwnedObject: Sendable, Equatable {
+    package var kind: ResourceKind
+    package var namespace: String
+    package var name: String
+    package var uid: String
+    package var owners: [OwnerReference]
+    package var finalizers: [String]
+    package var isDeleting: Bool
+
+    package init(_ object: some KubernetesObject) {
+        kind = type(of: object).resource
+        namespace = object.metadata.namespace
+        name = object.metadata.name
+        uid = object.metadata.uid
+        owners = object.metadata.ownerReferences
+        finalizers = object.metadata.finalizers
+        isDeleting = object.metadata.deletionTimestamp != nil
+    }
+
+    /// Deleted in the foreground: it stays until what it blocks on is gone.
+    var waitsForDependents: Bool { isDeleting && finalizers.contains(Finalizer.foreground) }
+    /// Deleted without its dependants: they are to be let go first.
+    var orphansDependents: Bool { isDeleting && finalizers.contains(Finalizer.orphan) }
+}
+
+/// The finalizers by which a deletion's `propagationPolicy` is kept.
+enum Finalizer {
+    static let foreground = "foregroundDeletion"
+    static let orphan = "orphan"
+}
+
+/// What the garbage collector is to do.
+package enum CollectorAction: Sendable, Equatable {
+    /// Delete an object none of whose owners is left.
+    case delete(OwnedObject, foreground: Bool)
+    /// Take references to owners that are gone off an object that has another owner.
+    case dropOwners(OwnedObject, uids: Set<String>)
+    case removeFinalizer(OwnedObject, String)
+    /// An owner that was never seen: ask the server whether it exists.
+    case verify(owner: OwnerReference, namespace: String)
+}
+
+/// Who owns whom, and what follows when an owner goes (metadata.ownerReferences, garbage collection).
+///
+/// It holds every object that has or may have dependants. It is told of each change and answers with what to
+/// do; it does nothing itself.
+package struct OwnerGraph: Sendable {
+    private var objects: [String: OwnedObject] = [:]
+    private var dependents: [String: Set<String>] = [:]
+    private var absent: Set<String> = []
+
+    package init() {}
+
+    /// Notes an object as it now is.
+    package mutating func observe(_ object: OwnedObject) -> [CollectorAction] {
+        if let before = objects[object.uid] { unlink(before) }
+        objects[object.uid] = object
+        absent.remove(object.uid)
+        for owner in object.owners { dependents[owner.uid, default: []].insert(object.uid) }
+        var actions = judge(object)
+        actions += progress(of: object)
+        for owner in object.owners {
+            if let owner = objects[owner.uid] { actions += progress(of: owner) }
+        }
+        return actions
+    }
+
+    /// Notes that an object is gone.
+    package mutating func remove(uid: String) -> [CollectorAction] {
+        guard let object = objects.removeValue(forKey: uid) else { return [] }
+        unlink(object)
+        let left = dependents[uid] ?? []
+        if !left.isEmpty { absent.insert(uid) }
+        var actions = left.compactMap { objects[$0] }.sorted { $0.uid < $1.uid }.flatMap { judge($0) }
+        for owner in object.owners {
+            if let owner = objects[owner.uid] { actions += progress(of: owner) }
+            if dependents[owner.uid] == nil { absent.remove(owner.uid) }
+        }
+        return actions
+    }
+
+    /// Notes the server's answer that an owner does not exist.
+    package mutating func confirmAbsent(ownerUID uid: String) -> [CollectorAction] {
+        guard objects[uid] == nil, let left = dependents[uid] else { return [] }
+        absent.insert(uid)
+        return left.compactMap { objects[$0] }.sorted { $0.uid < $1.uid }.flatMap { judge($0) }
+    }
+
+    private mutating func unlink(_ object: OwnedObject) {
+        for owner in object.owners {
+            dependents[owner.uid]?.remove(object.uid)
+            if dependents[owner.uid]?.isEmpty == true { dependents[owner.uid] = nil }
+        }
+    }
+
+    /// What the state of its owners means for an object.
+    private func judge(_ object: OwnedObject) -> [CollectorAction] {
+        guard !object.owners.isEmpty, !object.isDeleting else { return [] }
+        var actions: [CollectorAction] = []
+        var gone: Set<String> = []
+        var waiting: Set<String> = []
+        var solid = 0
+        for reference in object.owners {
+            if let owner = objects[reference.uid] {
+                if owner.waitsForDependents {
+                    waiting.insert(reference.uid)
+                } else {
+                    solid += 1
+                }
+            } else if absent.contains(reference.uid) {
+                gone.insert(reference.uid)
+            } else {
+                solid += 1
+                actions.append(.verify(owner: reference, namespace: object.namespace))
+            }
+        }
+        if solid > 0 {
+            let dropped = gone.union(waiting)
+            if !dropped.isEmpty { actions.append(.dropOwners(object, uids: dropped)) }
+        } else {
+            let hasDependents = !(dependents[object.uid] ?? []).isEmpty
+            actions.append(.delete(object, foreground: !waiting.isEmpty && hasDependents))
+        }
+        return actions
+    }
+
+    /// What an owner that is being deleted waits for.
+    private func progress(of owner: OwnedObject) -> [CollectorAction] {
+        let left = (dependents[owner.uid] ?? []).compactMap { objects[$0] }.sorted { $0.uid < $1.uid }
+        if owner.orphansDependents {
+            if left.isEmpty { return [.removeFinalizer(owner, Finalizer.orphan)] }
+            return left.map { .dropOwners($0, uids: [owner.uid]) }
+        }
+        guard owner.waitsForDependents else { return [] }
+        let blocking = left.filter { dependent in
+            dependent.owners.contains { $0.uid == owner.uid && $0.blockOwnerDeletion == true }
+        }
+        if blocking.isEmpty { return [.removeFinalizer(owner, Finalizer.foreground)] }
+        return left.flatMap { judge($0) }
+    }
+}

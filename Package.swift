@@ -170,7 +170,9 @@ let package = Package(
         tests("NodeAgent", ["KubernetesAPI", "KubernetesClient", "ContainerRuntime"]),
         tests("ContainerRuntime", ["KubernetesJSON", nioCore, nioPosix]),
         tests("PodNetwork", ["Netlink"]),
-        tests("ServiceProxy", ["KubernetesAPI", "KubernetesJSON", "KubernetesClient", "Netlink", yams]),
+        tests(
+            "ServiceProxy",
+            ["KubernetesAPI", "KubernetesJSON", "KubernetesClient", "Netlink", logging, yams]),
         tests("ClusterDNS", ["KubernetesAPI", "KubernetesClient", yams]),
         tests("Netlink", ["CLinux"]),
         tests("Cluster", ["KubernetesJSON", yams]),

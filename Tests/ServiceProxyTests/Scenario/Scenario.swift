@@ -118,7 +118,7 @@ struct ScenarioPlayer {
 
     mutating func play() throws {
         for step in scenario.steps {
-            let where_ = Comment(rawValue: "\(scenario.name): \(step.what)")
+            let place = Comment(rawValue: "\(scenario.name): \(step.what)")
             for object in step.apply { try apply(object) }
             for name in step.delete { try delete(name) }
             let changes = planner.plan()
@@ -129,10 +129,10 @@ struct ScenarioPlayer {
                 for set in tracers[index].form.sets {
                     #expect(
                         Set(tracers[index].sets[set.name, default: [:]].keys)
-                            == Set((whole[set.name] ?? []).map(\.key)), where_)
+                            == Set((whole[set.name] ?? []).map(\.key)), place)
                 }
             }
-            if let table = step.table { #expect(drawn(planner.table) == table.mapValues(Set.init), where_) }
+            if let table = step.table { #expect(drawn(planner.table) == table.mapValues(Set.init), place) }
             if let stale = step.stale {
                 let found = StaleConnections(changes).removed
                 #expect(
@@ -140,9 +140,9 @@ struct ScenarioPlayer {
                         uniqueKeysWithValues: found.map {
                             ($0.key.description, Set($0.value.map(\.description)))
                         })
-                        == stale.mapValues(Set.init), where_)
+                        == stale.mapValues(Set.init), place)
             }
-            for packet in step.packets { try check(packet, where_) }
+            for packet in step.packets { try check(packet, place) }
         }
     }
 
@@ -157,7 +157,7 @@ struct ScenarioPlayer {
             })
     }
 
-    private func check(_ expected: Scenario.ExpectedPacket, _ where_: Comment) throws {
+    private func check(_ expected: Scenario.ExpectedPacket, _ place: Comment) throws {
         let destination = try serviceAddress(expected.to)
         let text =
             expected.from == "node" ? scenario.configuration.nodeAddress?.description ?? "" : expected.from
@@ -175,7 +175,7 @@ struct ScenarioPlayer {
         }
         #expect(
             Set(fates) == expected.fates,
-            "\(where_.rawValue): a packet from \(expected.from) to \(expected.to)")
+            "\(place.rawValue): a packet from \(expected.from) to \(expected.to)")
     }
 
     private func serviceAddress(_ text: String) throws -> ServiceAddress {

@@ -1,0 +1,98 @@
+import KubernetesAPI
+import Synchronization
+
+/// What the watches have told and the kernel does not reflect yet. Of an object that changes several times while
+/// a transaction is under way only the newest state is kept.
+package final class ProxyQueue: Sendable {
+    /// What has piled up.
+    package struct Batch: Sendable {
+        /// The newest facts by name; nil for what is gone.
+        package var services: [ObjectName: ServiceFacts?] = [:]
+        package var slices: [ObjectName: SliceFacts?] = [:]
+        /// Up to where the watches have come.
+        package var revisions = DataPlaneRevision.Revisions()
+    }
+
+    private struct State {
+        var batch = Batch()
+        var isChanged = false
+        var listed: Set<DataPlaneRevision.Resource> = []
+    }
+
+    private let nodeName: String
+    private let state = Mutex(State())
+    /// Yields once after each time that something came in, when it can be worked on.
+    package let signals: AsyncStream<Void>
+    private let signal: AsyncStream<Void>.Continuation
+
+    package init(nodeName: String) {
+        self.nodeName = nodeName
+        (signals, signal) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    /// A Service came or changed.
+    package func set(_ service: Service) {
+        let facts = ServiceFacts(service)
+        change(.services, service.metadata) { batch, name in batch.services[name] = .some(facts) }
+    }
+
+    /// A Service went; its revision is that of the deletion.
+    package func remove(_ service: Service) {
+        change(.services, service.metadata) { batch, name in batch.services[name] = .some(nil) }
+    }
+
+    /// An EndpointSlice came or changed.
+    package func set(_ slice: EndpointSlice) {
+        let facts = SliceFacts(slice, nodeName: nodeName)
+        change(.endpointSlices, slice.metadata) { batch, name in batch.slices[name] = .some(facts) }
+    }
+
+    /// An EndpointSlice went; its revision is that of the deletion.
+    package func remove(_ slice: EndpointSlice) {
+        change(.endpointSlices, slice.metadata) { batch, name in batch.slices[name] = .some(nil) }
+    }
+
+    /// All that is there has been told, up to this revision. Before both resources are complete nothing is
+    /// worked on, or what the kernel has would be taken for superfluous.
+    package func complete(_ resource: DataPlaneRevision.Resource, revision: String) {
+        state.withLock { state in
+            state.listed.insert(resource)
+            state.isChanged = true
+            Self.advance(&state.batch, resource, revision)
+        }
+        signal.yield()
+    }
+
+    /// Takes what has piled up; nil when there is nothing, or when it is not complete yet.
+    package func take() -> Batch? {
+        state.withLock { state in
+            guard state.isChanged, state.listed.count == 2 else { return nil }
+            let batch = state.batch
+            state.batch = Batch()
+            state.batch.revisions = batch.revisions
+            state.isChanged = false
+            return batch
+        }
+    }
+
+    private func change(
+        _ resource: DataPlaneRevision.Resource, _ metadata: ObjectMeta,
+        _ body: (inout Batch, ObjectName) -> Void
+    ) {
+        let isReady = state.withLock { state in
+            body(&state.batch, ObjectName(metadata.namespace, metadata.name))
+            Self.advance(&state.batch, resource, metadata.resourceVersion)
+            state.isChanged = true
+            return state.listed.count == 2
+        }
+        if isReady { signal.yield() }
+    }
+
+    private static func advance(
+        _ batch: inout Batch, _ resource: DataPlaneRevision.Resource, _ revision: String
+    ) {
+        if let number = UInt64(revision) {
+            batch.revisions[resource] = max(batch.revisions[resource], number)
+        }
+    }
+}

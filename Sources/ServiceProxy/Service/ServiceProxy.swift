@@ -1,0 +1,117 @@
+import Logging
+import Netlink
+import Synchronization
+
+/// The service proxy: it watches Services and EndpointSlices and keeps the kernel's forwarding table as they say.
+///
+/// A change goes from the watch through the planner into one transaction, without a timer on the way. What comes
+/// in while a transaction is under way makes up the next one.
+public final class ServiceProxy: Sendable {
+    /// Which state of the API the kernel reflects.
+    public let revision = DataPlaneRevision()
+
+    package let queue: ProxyQueue
+    private let configuration: ProxyConfiguration
+    private let namespace: NetworkNamespace?
+    private let clock: any Clock<Duration>
+    private let logger: Logger
+    private let plane = Mutex<DataPlane?>(nil)
+
+    /// - Parameters:
+    ///   - namespace: the network namespace to work in; nil for the one that this process is in.
+    ///   - clock: measures the pauses before connections are cut off and before a failed transaction is tried
+    ///     again.
+    package init(
+        _ configuration: ProxyConfiguration, queue: ProxyQueue, namespace: NetworkNamespace? = nil,
+        clock: any Clock<Duration>, logger: Logger
+    ) {
+        self.configuration = configuration
+        self.namespace = namespace
+        self.queue = queue
+        self.clock = clock
+        self.logger = logger
+    }
+
+    /// The forwarding table in the kernel.
+    public var table: ForwardingTable { plane.withLock { $0?.table } ?? ForwardingTable() }
+
+    /// How long packets may be on their way that met the old table: at most 209 µs were measured.
+    private static let packetsInFlight = Duration.milliseconds(10)
+
+    /// Runs until the task is cancelled. The tables then stay in force, for the next run to take over;
+    /// `cleanUp(_:)` removes them.
+    /// - Throws: `NetlinkError` when the kernel cannot do what is needed: it lacks nftables, or this is not root.
+    public func run() async throws {
+        var first = try await DataPlane.opened(configuration, in: namespace, logger: logger)
+        try first.establish()
+        let tracking = first.tracking
+        plane.withLock { $0 = first }
+        let (cuts, cut) = AsyncStream.makeStream(of: Cut.self)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { [self] in await cutOff(cuts, tracking) }
+            defer { cut.finish() }
+            for await _ in queue.signals {
+                guard let batch = queue.take() else { continue }
+                let changes = try await commit(batch)
+                revision.publish(batch.revisions, .committed)
+                cut.yield(Cut(changes: changes, revisions: batch.revisions))
+            }
+        }
+    }
+
+    /// Commits; after a failure, which means that somebody has changed our tables or that the kernel is short of
+    /// memory, looks again what is there and tries again.
+    private func commit(_ batch: ProxyQueue.Batch) async throws -> TableChanges {
+        plane.withLock { $0?.learn(batch) }
+        var pause = Duration.milliseconds(10)
+        while true {
+            do {
+                return try plane.withLock { try $0?.commit() } ?? TableChanges()
+            } catch {
+                logger.error(
+                    "the kernel refused a change of the forwarding table", metadata: ["error": "\(error)"])
+            }
+            do {
+                try plane.withLock { try $0?.establish() }
+            } catch {
+                logger.error("the forwarding table cannot be established", metadata: ["error": "\(error)"])
+            }
+            try await clock.sleep(for: pause)
+            pause = min(pause * 2, .seconds(5))
+        }
+    }
+
+    /// What has to be cut off after a commit, and up to where this settles things.
+    private struct Cut: Sendable {
+        var changes: TableChanges
+        var revisions: DataPlaneRevision.Revisions
+    }
+
+    private func cutOff(_ cuts: AsyncStream<Cut>, _ tracking: ConnectionTracking) async {
+        for await cut in cuts {
+            let stale = StaleConnections(cut.changes)
+            if !stale.isEmpty {
+                // Packets that had met the old table just before may still make entries.
+                guard (try? await clock.sleep(for: Self.packetsInFlight)) != nil else { return }
+                do {
+                    let count = try stale.forget(tracking)
+                    if count > 0 {
+                        logger.debug(
+                            "cut off connections to endpoints that are gone", metadata: ["count": "\(count)"])
+                    }
+                } catch {
+                    logger.warning(
+                        "connections to endpoints that are gone could not be cut off",
+                        metadata: ["error": "\(error)"])
+                }
+            }
+            revision.publish(cut.revisions, .settled)
+        }
+    }
+
+    /// Removes all that a proxy with this configuration has made in the kernel: tables, interface, routes.
+    public static func cleanUp(_ configuration: ProxyConfiguration, logger: Logger) throws(NetlinkError) {
+        var plane = try DataPlane(configuration, logger: logger)
+        try plane.cleanUp()
+    }
+}

@@ -1,0 +1,168 @@
+import Glibc
+import KubernetesAPI
+import Logging
+import Netlink
+import ServiceProxy
+import Testing
+
+/// The whole proxy, fed as watches feed it, in a network namespace.
+@Suite(.enabled(if: geteuid() == 0, "needs root, to make network namespaces"), .serialized)
+struct ServiceProxyTests {
+    private let network: PrivateNetwork
+    private let configuration: ProxyConfiguration
+    private let queue = ProxyQueue(nodeName: "node")
+
+    init() async throws {
+        network = try await PrivateNetwork()
+        configuration = ProxyConfiguration(
+            nodeName: "node", nodeAddress: PrivateNetwork.nodeAddress,
+            serviceRanges: [try #require(IPNetwork("10.96.0.0/16"))],
+            podRanges: [try #require(IPNetwork("10.244.0.0/16"))])
+    }
+
+    private func makeProxy() -> ServiceProxy {
+        ServiceProxy(
+            configuration, queue: queue, namespace: network.node, clock: ContinuousClock(),
+            logger: Logger(label: "test"))
+    }
+
+    private func service(_ revision: Int) -> Service {
+        Service(
+            metadata: ObjectMeta(name: "web", namespace: "default", resourceVersion: "\(revision)"),
+            spec: ServiceSpec(ports: [ServicePort(port: 80)], clusterIP: "10.96.0.42"))
+    }
+
+    private func slice(_ revision: Int, _ addresses: [String]) -> EndpointSlice {
+        EndpointSlice(
+            metadata: ObjectMeta(
+                name: "web-1", namespace: "default", resourceVersion: "\(revision)",
+                labels: ["kubernetes.io/service-name": "web"]),
+            addressType: "IPv4", endpoints: addresses.map { Endpoint(addresses: [$0], nodeName: "node") },
+            ports: [EndpointSlicePort(port: 3000)])
+    }
+
+    private var entry: ServiceAddress { ServiceAddress(PrivateNetwork.address("10.96.0.42"), .tcp, 80) }
+
+    /// What the kernel has, read afresh.
+    private func tableInKernel() async throws -> ForwardingTable {
+        let form = NftablesForm(.ipv4, configuration)
+        let socket = try await NftablesSocket(in: network.node)
+        var elements: [String: [SetElement]] = [:]
+        for set in form.sets { elements[set.name] = try socket.elements(of: set.name, in: form.table) }
+        return try #require(form.table(from: elements))
+    }
+
+    private func running(_ proxy: ServiceProxy, _ body: () async throws -> Void) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await proxy.run() }
+            try await body()
+            group.cancelAll()
+        }
+    }
+
+    @Test func publishedRevisionsAreInTheKernel() async throws {
+        let proxy = makeProxy()
+        try await running(proxy) { () async throws in
+            queue.set(service(5))
+            queue.complete(.services, revision: "6")
+            queue.set(slice(7, ["10.244.0.2"]))
+            queue.complete(.endpointSlices, revision: "8")
+            await proxy.revision.wait(for: 8)
+            #expect(
+                try await tableInKernel().entries == [
+                    entry: .spread([Backend(PrivateNetwork.address("10.244.0.2"), 3000)])
+                ])
+            #expect(proxy.revision.revisions().services == 6)
+            #expect(proxy.table == (try await tableInKernel()))
+
+            queue.set(slice(12, []))
+            await proxy.revision.wait(for: 12, .settled)
+            #expect(try await tableInKernel().entries == [entry: .refuse])
+
+            queue.remove(service(15))
+            await proxy.revision.wait(for: 15, of: .services)
+            #expect(try await tableInKernel().entries.isEmpty)
+        }
+    }
+
+    @Test func aTableThatSomebodyRemovedComesBackWhole() async throws {
+        let proxy = makeProxy()
+        try await running(proxy) { () async throws in
+            queue.set(service(1))
+            queue.complete(.services, revision: "1")
+            queue.set(slice(1, ["10.244.0.2"]))
+            queue.complete(.endpointSlices, revision: "1")
+            await proxy.revision.wait(for: 1)
+            var vandal = NftablesBackEnd(
+                NftablesForm(.ipv4, configuration), try await NftablesSocket(in: network.node))
+            try vandal.cleanUp()
+            queue.set(slice(2, ["10.244.0.2", "10.244.0.3"]))
+            await proxy.revision.wait(for: 2)
+            #expect(try await tableInKernel().entries[entry]?.backends.count == 2)
+            #expect(try await tableInKernel() == proxy.table)
+        }
+    }
+
+    @Test func aRestartDoesNotTouchWhatIsRightAndWaitsForTheWholeTruth() async throws {
+        let first = makeProxy()
+        try await running(first) {
+            queue.set(service(1))
+            queue.complete(.services, revision: "1")
+            queue.set(slice(1, ["10.244.0.2"]))
+            queue.complete(.endpointSlices, revision: "1")
+            await first.revision.wait(for: 1)
+        }
+        // It was cancelled; the table stays in force.
+        let before = try await tableInKernel()
+        #expect(before.entries.count == 1)
+        let nextQueue = ProxyQueue(nodeName: "node")
+        let second = ServiceProxy(
+            configuration, queue: nextQueue, namespace: network.node, clock: ContinuousClock(),
+            logger: Logger(label: "test"))
+        try await running(second) { () async throws in
+            nextQueue.set(service(1))
+            nextQueue.complete(.services, revision: "1")
+            // Endpoints are not known yet: nothing may be taken away.
+            #expect(nextQueue.take() == nil)
+            #expect(try await tableInKernel() == before)
+            nextQueue.set(slice(3, ["10.244.0.3"]))
+            nextQueue.complete(.endpointSlices, revision: "3")
+            await second.revision.wait(for: 3)
+            #expect(
+                try await tableInKernel().entries[entry]?.backends.map(\.address.description) == [
+                    "10.244.0.3"
+                ])
+        }
+    }
+}
+
+@Suite struct DataPlaneRevisionTests {
+    @Test func waitersAreReleasedByWhatTheyWaitFor() async {
+        let revision = DataPlaneRevision()
+        var reached = DataPlaneRevision.Revisions()
+        reached.endpointSlices = 10
+        reached.services = 20
+        revision.publish(reached, .committed)
+        #expect(revision.current == 10)
+        #expect(await revision.wait(for: 10))
+        #expect(await revision.wait(for: 20, of: .services))
+        async let settled = revision.wait(for: 10, .settled)
+        async let later = revision.wait(for: 11)
+        revision.publish(reached, .settled)
+        #expect(await settled)
+        reached.endpointSlices = 15
+        revision.publish(reached, .committed)
+        #expect(await later)
+        // Never down.
+        reached.endpointSlices = 3
+        revision.publish(reached, .committed)
+        #expect(revision.current == 15)
+    }
+
+    @Test func cancelledWaitersGoHome() async {
+        let revision = DataPlaneRevision()
+        let task = Task { await revision.wait(for: 1) }
+        task.cancel()
+        #expect(await !task.value)
+    }
+}

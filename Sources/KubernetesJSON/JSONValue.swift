@@ -2,7 +2,7 @@
 public enum JSONValue: Sendable, Hashable {
     case null
     case bool(Bool)
-    /// A number written without fraction and exponent that fits 64 bits.
+    /// A whole number that fits 64 bits.
     case integer(Int64)
     /// Any other number.
     case number(Double)
@@ -143,6 +143,8 @@ extension JSONReader {
         guard let value = Double(text), value.isFinite else {
             throw JSONError(code: .outOfRange, message: "number \(text) is out of range", offset: start)
         }
+        // 1.0 and 1e3 are the same numbers as 1 and 1000, and are written like them.
+        if let whole = Int64(exactly: value), value.magnitude < 1e15 { return .integer(whole) }
         return .number(value)
     }
 

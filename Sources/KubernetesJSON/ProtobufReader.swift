@@ -50,8 +50,16 @@ public struct ProtobufReader: Sendable {
 
     /// A field's number and layout.
     public struct Field: Sendable, Hashable {
+        /// The number of the field, from 1.
         public var number: Int
+        /// How its bytes are laid out.
         public var wireType: ProtobufWireType
+
+        /// Makes a tag of its parts.
+        public init(number: Int, wireType: ProtobufWireType) {
+            self.number = number
+            self.wireType = wireType
+        }
     }
 
     /// Reads a message that fills the bytes.

@@ -10,6 +10,9 @@ public enum SchemaConformance {
         /// The first value of a wrong type: `json: cannot unmarshal string into Go struct field …`.
         public var typeError: String?
 
+        /// Makes a report without complaints.
+        public init() {}
+
         /// All problems as the error of a strict request.
         public var strictError: String? {
             problems.isEmpty ? nil : "strict decoding error: " + problems.joined(separator: ", ")

@@ -27,6 +27,7 @@ public struct KubernetesClient: Sendable {
     /// How large an answer may be, in bytes.
     private static let limit = 1 << 30
 
+    /// A client that sends its requests over `transport`.
     public init(transport: any Transport, userAgent: String = "swiftlet") {
         self.transport = transport
         self.userAgent = userAgent
@@ -34,6 +35,7 @@ public struct KubernetesClient: Sendable {
 
     // MARK: Reading
 
+    /// An object; 404 (`NotFound`) when there is none of that name.
     public func get<T: KubernetesObject>(
         _ type: T.Type, name: String, namespace: String = "", resourceVersion: String? = nil
     ) async throws -> T {
@@ -87,6 +89,7 @@ public struct KubernetesClient: Sendable {
 
     // MARK: Writing
 
+    /// Creates an object and returns it as the server stored it; 409 (`AlreadyExists`) when the name is taken.
     public func create<T: KubernetesObject>(_ object: T, fieldManager: String? = nil) async throws -> T {
         try await value(
             .POST, ResourcePath.path(T.resource, namespace: object.metadata.namespace),
@@ -139,6 +142,7 @@ public struct KubernetesClient: Sendable {
             query: query, body: body.json(), contentType: patchType.rawValue)
     }
 
+    /// Deletes an object, or begins to when it has finalizers or a grace period.
     public func delete<T: KubernetesObject>(
         _ type: T.Type, name: String, namespace: String = "", options: DeleteOptions = DeleteOptions()
     ) async throws {

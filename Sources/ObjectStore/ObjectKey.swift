@@ -11,8 +11,10 @@ public struct ObjectKey: Hashable, Comparable, Sendable, CustomStringConvertible
     public var resource: String
     /// Empty for objects of cluster scope.
     public var namespace: String
+    /// The name, unique in its resource and namespace.
     public var name: String
 
+    /// A key from its parts.
     public init(resource: String, namespace: String = "", name: String) {
         self.resource = resource
         self.namespace = namespace

@@ -9,6 +9,7 @@ import Synchronization
 /// shows them, all in that order. What nobody was told is never shown, and what somebody was told is
 /// never lost.
 public final class ObjectStore: Sendable {
+    /// Where the state survives.
     public enum Engine: Sendable {
         /// A database file; created, readable by its owner only, when there is none.
         case sqlite(path: String)

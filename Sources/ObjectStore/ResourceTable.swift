@@ -4,6 +4,7 @@ import DequeModule
 public struct HistoryLimits: Sendable {
     /// Upstream compacts etcd every five minutes.
     public var age: Duration = .seconds(300)
+    /// How many events a resource has at most.
     public var events: Int = 10_000
     /// Bytes of past states (present ones are held anyway).
     public var bytes: Int = 8 << 20
@@ -12,6 +13,7 @@ public struct HistoryLimits: Sendable {
     /// How often watchers that hear nothing learn how far the store has come.
     public var progressInterval: Duration = .seconds(10)
 
+    /// The limits of a server; each can be changed.
     public init() {}
 }
 

@@ -19,12 +19,15 @@ struct SQLiteEngine: StorageEngine {
     init(path: String) throws(StoreError) {
         self.path = path
         // SQLite gives its journal the mode of the database. Secrets are in it: nobody else reads it.
-        let file = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard file >= 0 else {
+        // A file that exists is left alone: to close a descriptor of it would give up the locks that this
+        // very process holds on it, should it have it open already.
+        let file = Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        if file >= 0 {
+            Glibc.close(file)
+        } else if errno != EEXIST {
             let reason = String(cString: strerror(errno))
-            throw StoreError(.io, "cannot open the database \(path): \(reason)")
+            throw StoreError(.io, "cannot create the database \(path): \(reason)")
         }
-        Glibc.close(file)
         var configuration = Configuration()
         configuration.label = "swiftlet.store"
         configuration.prepareDatabase { database in

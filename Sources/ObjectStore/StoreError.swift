@@ -1,5 +1,6 @@
 /// Why the store refused or could not do something.
 public struct StoreError: Error, Sendable, CustomStringConvertible {
+    /// The kinds of failure that callers tell apart.
     public enum Code: Sendable {
         /// A create met an object of that key, which is attached.
         case alreadyExists(StoredObject)
@@ -27,10 +28,14 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         case io
     }
 
+    /// The kind of failure.
     public var code: Code
+    /// What was expected, what was found, what to do next.
     public var message: String
+    /// The failure below this one, if there is one.
     public var cause: (any Error)?
 
+    /// Describes a failure.
     public init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
         self.code = code
         self.message = message

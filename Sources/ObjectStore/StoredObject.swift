@@ -4,13 +4,16 @@ public struct ObjectDraft: Sendable {
     public var bytes: [UInt8]
     /// Where the revision's decimal digits go: between the quotes of `"resourceVersion":""`.
     public var revisionOffset: Int
+    /// The identity of the object (`metadata.uid`).
     public var uid: String
+    /// The labels that selectors look at.
     public var labels: [String: String]
     /// The fields a field selector may name, with their values (`spec.nodeName`, `status.phase`).
     public var fields: [String: String]
     /// The uids of the object's owners.
     public var owners: [String]
 
+    /// A draft from its parts.
     public init(
         bytes: [UInt8], revisionOffset: Int, uid: String = "", labels: [String: String] = [:],
         fields: [String: String] = [:], owners: [String] = []
@@ -56,6 +59,7 @@ public struct StoredObject: Sendable {
 
     let storage: Storage
 
+    /// Where the object lives.
     public var key: ObjectKey { storage.key }
     /// The revision of the mutation that made this state.
     public var revision: Revision { storage.revision }
@@ -65,9 +69,13 @@ public struct StoredObject: Sendable {
     public var revisionOffset: Int { storage.revisionOffset }
     /// How many digits the revision has in `bytes`.
     public var revisionLength: Int { storage.revisionLength }
+    /// The identity of the object (`metadata.uid`).
     public var uid: String { storage.uid }
+    /// The labels that selectors look at.
     public var labels: [String: String] { storage.labels }
+    /// The fields that a field selector may name, with their values.
     public var fields: [String: String] { storage.fields }
+    /// The uids of the object's owners.
     public var owners: [String] { storage.owners }
 
     /// The draft as it stands once `revision` has been given to it.
@@ -136,6 +144,7 @@ public enum Mutation: Sendable {
     /// Fails with `notFound`, or with `conflict` when a revision is expected and is not the present one.
     case delete(ObjectKey, expected: Revision?)
 
+    /// The object that is changed.
     public var key: ObjectKey {
         switch self {
         case .create(let key, _), .update(let key, _, _), .delete(let key, _): key
@@ -145,15 +154,19 @@ public enum Mutation: Sendable {
 
 /// What happened to an object at one revision.
 public struct StoreEvent: Sendable {
+    /// What a change did to an object.
     public enum Kind: Sendable, Hashable { case added, modified, deleted }
 
+    /// What the change did.
     public let kind: Kind
     /// The state after the change; for a deletion the last state, under the deletion's revision.
     public let object: StoredObject
     /// The state before the change: selectors turn it into ADDED and DELETED for their watchers.
     public let previous: StoredObject?
 
+    /// The object that changed.
     public var key: ObjectKey { object.key }
+    /// The revision of the change.
     public var revision: Revision { object.revision }
 }
 

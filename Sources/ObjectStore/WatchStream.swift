@@ -4,6 +4,7 @@ public enum WatchElement: Sendable {
     /// The store has come to this revision and had nothing for the watcher since its last event.
     case progress(Revision)
 
+    /// The revision of the event, or the one that the store has come to.
     public var revision: Revision {
         switch self {
         case .event(let event): event.revision
@@ -28,6 +29,7 @@ public struct WatchStream: AsyncSequence, Sendable {
 
     public func makeAsyncIterator() -> Iterator { Iterator(stream: self) }
 
+    /// A position in the stream.
     public struct Iterator: AsyncIteratorProtocol {
         private let stream: WatchStream
         private let id: WatcherID

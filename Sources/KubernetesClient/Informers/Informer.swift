@@ -7,9 +7,12 @@ import Synchronization
 public struct InformerScope: Sendable, Hashable {
     /// Nil for all namespaces.
     public var namespace: String?
+    /// Only objects whose labels this selects: `app=web,tier in (a,b)`.
     public var labelSelector: String?
+    /// Only objects whose fields this selects: `spec.nodeName=n1`.
     public var fieldSelector: String?
 
+    /// A scope from its parts; without any, everything.
     public init(namespace: String? = nil, labelSelector: String? = nil, fieldSelector: String? = nil) {
         self.namespace = namespace
         self.labelSelector = labelSelector
@@ -19,6 +22,7 @@ public struct InformerScope: Sendable, Hashable {
 
 /// A copy of the objects of one type that follows the server, and tells its subscribers of every change.
 public final class Informer<Object: KubernetesObject>: Sendable {
+    /// Hears what happens to objects.
     public typealias Handler = @Sendable (InformerEvent<Object>) -> Void
 
     /// Which objects it follows.
@@ -35,6 +39,7 @@ public final class Informer<Object: KubernetesObject>: Sendable {
     private let waiters = Mutex<[UInt64: CheckedContinuation<Void, Never>]>([:])
     private let waiterIDs = Atomic<UInt64>(0)
 
+    /// An informer that knows nothing until it is run.
     public init(
         client: KubernetesClient, scope: InformerScope = InformerScope(),
         clock: any Clock<Duration> = ContinuousClock(), logger: Logger = Logger(label: "swiftlet.informer")
@@ -48,10 +53,12 @@ public final class Informer<Object: KubernetesObject>: Sendable {
 
     // MARK: Reading
 
+    /// The object of that name, as far as is known.
     public func get(namespace: String = "", name: String) -> Object? {
         cache.withLock { $0.get(NamespacedName(namespace: namespace, name: name)) }
     }
 
+    /// The object of that name, as far as is known.
     public func get(_ name: NamespacedName) -> Object? { cache.withLock { $0.get(name) } }
 
     /// The objects known, by name.
@@ -71,6 +78,7 @@ public final class Informer<Object: KubernetesObject>: Sendable {
         cache.withLock { $0.addIndexer(index, indexer) }
     }
 
+    /// How many objects are known.
     public var count: Int { cache.withLock { $0.count } }
 
     /// The revision up to which everything is known. Subscribers have heard of everything before it, or are

@@ -14,13 +14,16 @@ public enum InformerEvent<Object: KubernetesObject>: Sendable {
 public struct NamespacedName: Hashable, Sendable, Comparable, CustomStringConvertible {
     /// Empty for objects of cluster scope.
     public var namespace: String
+    /// The name, unique in its kind and namespace.
     public var name: String
 
+    /// A name from its parts.
     public init(namespace: String = "", name: String) {
         self.namespace = namespace
         self.name = name
     }
 
+    /// The name of an object.
     public init(_ object: some KubernetesObject) {
         self.init(namespace: object.metadata.namespace, name: object.metadata.name)
     }

@@ -16,6 +16,7 @@ public final class InformerSet: Sendable {
     private let added: AsyncStream<any RunningInformer>
     private let add: AsyncStream<any RunningInformer>.Continuation
 
+    /// A set without informers.
     public init(
         client: KubernetesClient, clock: any Clock<Duration> = ContinuousClock(),
         logger: Logger = Logger(label: "swiftlet.informer")

@@ -14,6 +14,7 @@ public struct ObjectWatch<Object: KubernetesObject>: AsyncSequence, Sendable {
         AsyncIterator(chunks: body.makeAsyncIterator())
     }
 
+    /// Reads the events of a watch.
     public struct AsyncIterator: AsyncIteratorProtocol {
         private var chunks: ByteStream.AsyncIterator
         private var lines = LineSplitter()

@@ -5,6 +5,7 @@ import Yams
 
 /// Why a kubeconfig file, or what it names, cannot be used.
 public struct KubeconfigError: Error, Sendable, CustomStringConvertible {
+    /// The kinds of failure that callers tell apart.
     public enum Code: Sendable, Hashable {
         /// A file cannot be read.
         case unreadable
@@ -16,8 +17,11 @@ public struct KubeconfigError: Error, Sendable, CustomStringConvertible {
         case unsupported
     }
 
+    /// The kind of failure.
     public var code: Code
+    /// What was expected, what was found, what to do next.
     public var message: String
+    /// The failure below this one, if there is one.
     public var cause: (any Error)?
 
     init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
@@ -38,13 +42,18 @@ public struct Kubeconfig: Sendable, Hashable {
         case file(String)
     }
 
+    /// Where a server is and how to know it.
     public struct Cluster: Sendable, Hashable {
         /// `https://host:port`, perhaps with a path.
         public var server: String
+        /// Who may have signed the server's certificate; nil for those whom the system trusts.
         public var certificateAuthority: Source?
+        /// The name to expect in the server's certificate instead of the host.
         public var tlsServerName: String?
+        /// Whether any certificate is taken.
         public var skipsTLSVerify = false
 
+        /// A cluster from its parts.
         public init(
             server: String, certificateAuthority: Source? = nil, tlsServerName: String? = nil,
             skipsTLSVerify: Bool = false
@@ -56,13 +65,18 @@ public struct Kubeconfig: Sendable, Hashable {
         }
     }
 
+    /// Who one is to the server.
     public struct User: Sendable, Hashable {
+        /// The certificate chain to show, PEM.
         public var clientCertificate: Source?
+        /// That certificate's key, PEM.
         public var clientKey: Source?
+        /// The bearer token to show.
         public var token: Source?
         /// What the file asks for and is not supported: `exec`, `auth-provider`, a password.
         public var unsupported: String?
 
+        /// A user from its parts.
         public init(
             clientCertificate: Source? = nil, clientKey: Source? = nil, token: Source? = nil,
             unsupported: String? = nil
@@ -74,11 +88,16 @@ public struct Kubeconfig: Sendable, Hashable {
         }
     }
 
+    /// A cluster and a user to be there.
     public struct Context: Sendable, Hashable {
+        /// The name of the cluster.
         public var cluster: String
+        /// The name of the user.
         public var user: String
+        /// The namespace that commands mean when they name none.
         public var namespace: String?
 
+        /// A context from its parts.
         public init(cluster: String, user: String, namespace: String? = nil) {
             self.cluster = cluster
             self.user = user
@@ -86,11 +105,16 @@ public struct Kubeconfig: Sendable, Hashable {
         }
     }
 
+    /// A file with nothing in it.
     public init() {}
 
+    /// The clusters by name.
     public var clusters: [String: Cluster] = [:]
+    /// The users by name.
     public var users: [String: User] = [:]
+    /// The contexts by name.
     public var contexts: [String: Context] = [:]
+    /// The name of the context that is meant when none is named.
     public var currentContext = ""
 
     // MARK: Reading

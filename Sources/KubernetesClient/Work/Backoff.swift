@@ -10,6 +10,7 @@ public struct Backoff: Sendable, Hashable {
 
     private var failures = 0
 
+    /// Pauses from `initial` to `maximum`.
     public init(initial: Duration, maximum: Duration, jitter: Double = 0) {
         self.initial = initial
         self.maximum = maximum

@@ -41,14 +41,20 @@ public struct FieldError: Error, Sendable, Hashable, CustomStringConvertible {
     public var field: String
     /// The value that was found; nil when it is not shown.
     public var badValue: JSONValue?
+    /// The value as upstream prints it where that is not JSON: `[]string{"10.96.0.7"}`; it wins over `badValue`.
+    public var shownValue: String?
     /// What is expected.
     public var detail: String
 
     /// Makes an error of its parts.
-    public init(type: FailureType, field: String, badValue: JSONValue? = nil, detail: String = "") {
+    public init(
+        type: FailureType, field: String, badValue: JSONValue? = nil, shownValue: String? = nil,
+        detail: String = ""
+    ) {
         self.type = type
         self.field = field
         self.badValue = badValue
+        self.shownValue = shownValue
         self.detail = detail
     }
 
@@ -58,6 +64,10 @@ public struct FieldError: Error, Sendable, Hashable, CustomStringConvertible {
         switch type {
         case .required, .forbidden, .tooLong, .tooShort, .internalError: break
         default:
+            if let shownValue {
+                text += ": \(shownValue)"
+                break
+            }
             switch badValue {
             case nil: break
             case .string(let value)?: text += ": \(GoText.quoted(value))"

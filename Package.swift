@@ -169,7 +169,7 @@ let package = Package(
         tests("Scheduler", ["KubernetesAPI", "KubernetesClient"]),
         tests("NodeAgent", ["KubernetesAPI", "KubernetesClient", "ContainerRuntime"]),
         tests("ContainerRuntime", ["KubernetesJSON", nioCore, nioPosix]),
-        tests("PodNetwork", ["Netlink"]),
+        tests("PodNetwork", ["KubernetesJSON", "Netlink", logging]),
         tests(
             "ServiceProxy",
             ["KubernetesAPI", "KubernetesJSON", "KubernetesClient", "Netlink", logging, yams]),

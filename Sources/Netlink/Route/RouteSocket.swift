@@ -35,6 +35,19 @@ public struct Link: Sendable, Hashable {
     /// The index of the link at the other end (veth) or below.
     public var peer: Int32?
 
+    public init(
+        index: Int32, name: String, kind: String? = nil, flags: UInt32, mtu: UInt32, master: Int32? = nil,
+        peer: Int32? = nil
+    ) {
+        self.index = index
+        self.name = name
+        self.kind = kind
+        self.flags = flags
+        self.mtu = mtu
+        self.master = master
+        self.peer = peer
+    }
+
     /// Whether it is switched on.
     public var isUp: Bool { flags & 1 != 0 }
     /// Whether this is a loopback interface.

@@ -1,0 +1,52 @@
+import Netlink
+
+/// Gives pods the node's address when they talk to the world outside the cluster, which does not know their own.
+///
+/// A table of our own: with a plugin's `ipMasq` each pod would add rules to iptables, whose backend may or may
+/// not be the one that the machine uses. Without an uplink the rule meets no packet.
+///
+///     table ip swiftlet-pods {
+///       chain postrouting { type nat hook postrouting priority srcnat
+///         ip saddr 10.244.0.0/24 ip daddr != 10.244.0.0/16 masquerade }
+///     }
+struct OutboundTranslation: Sendable {
+    let configuration: PodNetworkConfiguration
+
+    private var isIPv4: Bool { configuration.nodeRange.address.family == .ipv4 }
+
+    private var table: TableName { TableName(isIPv4 ? .ipv4 : .ipv6, configuration.tableName) }
+
+    var rule: [Expression] {
+        let length: UInt32 = isIPv4 ? 4 : 16
+        func load(_ offset: UInt32, _ network: IPNetwork) -> [Expression] {
+            [
+                .payload(.network, offset: offset, length: length, into: .word(0)),
+                .mask(
+                    .word(0), into: .word(0), mask: network.mask,
+                    xor: [UInt8](repeating: 0, count: network.mask.count)),
+            ]
+        }
+        return load(isIPv4 ? 12 : 8, configuration.nodeRange)
+            + [.compare(.word(0), .equal, configuration.nodeRange.first.bytes)]
+            + load(isIPv4 ? 16 : 24, configuration.clusterRange)
+            + [.compare(.word(0), .notEqual, configuration.clusterRange.first.bytes), .masquerade]
+    }
+
+    /// Puts the table into force, in place of an older one.
+    func establish() throws(NetlinkError) {
+        var transaction = NftablesTransaction(table)
+        transaction.addTable()
+        transaction.deleteTable()
+        transaction.addTable(comment: "Swiftlet pod network")
+        transaction.addChain("postrouting", hook: .translateSource)
+        transaction.addRule(to: "postrouting", rule)
+        try NftablesSocket().commit(transaction)
+    }
+
+    func remove() throws(NetlinkError) {
+        var transaction = NftablesTransaction(table)
+        transaction.addTable()
+        transaction.deleteTable()
+        try NftablesSocket().commit(transaction)
+    }
+}

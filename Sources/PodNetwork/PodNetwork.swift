@@ -1,0 +1,151 @@
+import Logging
+import Netlink
+
+/// The network of a node's pods: each has an address of its own and a routed wire to the node.
+///
+/// The wires are made by CNI plugins that the container runtime calls; this prepares what they need, and cleans up
+/// what they leave. All functions work in the network namespace of the calling thread.
+public struct PodNetwork: Sendable {
+    public let configuration: PodNetworkConfiguration
+    private let logger: Logger
+
+    public init(_ configuration: PodNetworkConfiguration, logger: Logger = Logger(label: "swiftlet.network"))
+    {
+        self.configuration = configuration
+        self.logger = logger
+    }
+
+    private var allocations: String { "\(configuration.allocationDirectory)/\(configuration.name)" }
+
+    private var settings: KernelSettings { KernelSettings(notes: "\(configuration.directory)/sysctls") }
+
+    /// Prepares everything: directories, plugins, the description for the container runtime, kernel settings,
+    /// and the translation of pods' addresses. Done again, it changes nothing.
+    /// - Throws: `PodNetworkError` that says what is missing.
+    public func establish() throws(PodNetworkError) {
+        for directory in [
+            configuration.configurationDirectory, configuration.binaryDirectory,
+            configuration.allocationDirectory,
+        ] {
+            try Files.makeDirectory(directory)
+        }
+        try linkPlugins()
+        try settings.establish()
+        let mtu = try kernel("prepare the way out for pods") { () throws(NetlinkError) in
+            try OutboundTranslation(configuration: configuration).establish()
+            if let mtu = configuration.mtu { return mtu }
+            return try uplinkMTU()
+        }
+        // The runtime takes the network as ready once it sees the description, so that comes last.
+        let description = NetworkDescription.list(configuration, mtu: mtu)
+        try Files.replace("\(configuration.configurationDirectory)/10-swiftlet.conflist", description.json())
+        logger.info(
+            "pod network is ready",
+            metadata: ["range": "\(configuration.nodeRange)", "mtu": "\(mtu)"])
+    }
+
+    private func kernel<Value>(
+        _ what: String, _ body: () throws(NetlinkError) -> Value
+    ) throws(PodNetworkError) -> Value {
+        do {
+            return try body()
+        } catch {
+            throw PodNetworkError(.kernel(error), "cannot \(what)")
+        }
+    }
+
+    /// The largest packet that the way out takes, in bytes; Ethernet's when there is no way out.
+    private func uplinkMTU() throws(NetlinkError) -> UInt32 {
+        let family = configuration.nodeRange.address.family
+        let socket = try RouteSocket()
+        let index = NodeAddress.defaultRoute(family, try socket.routes(family))?.link
+        let mtu = try socket.links().first { $0.index == index }?.mtu ?? 1500
+        return min(max(mtu, 1280), 65535)
+    }
+
+    /// The runtime gets a directory with just the plugins that it needs.
+    private func linkPlugins() throws(PodNetworkError) {
+        var missing: [String] = []
+        for plugin in PodNetworkConfiguration.plugins {
+            let path = configuration.pluginDirectories.map { "\($0)/\(plugin)" }.first {
+                Files.isExecutable($0)
+            }
+            if let path {
+                try Files.link("\(configuration.binaryDirectory)/\(plugin)", to: path)
+            } else {
+                missing.append(plugin)
+            }
+        }
+        guard missing.isEmpty else {
+            throw PodNetworkError(
+                .missingPlugins(missing),
+                "CNI plugins \(missing.joined(separator: ", ")) were not found in "
+                    + "\(configuration.pluginDirectories.joined(separator: ", ")); "
+                    + "install them: apt install containernetworking-plugins")
+        }
+    }
+
+    /// Frees addresses and removes wires of sandboxes that vanished without anybody cleaning up after them.
+    ///
+    /// Must not run while sandboxes are being made: a new one may have its address before the runtime lists it.
+    /// - Parameter sandboxes: the IDs of all sandboxes that exist.
+    /// - Returns: the addresses that were freed.
+    @discardableResult
+    public func collectGarbage(sandboxes: Set<String>) throws(PodNetworkError) -> [IPAddress] {
+        let found = try readAllocations()
+        let abandoned = found.abandoned(live: sandboxes)
+        for address in abandoned { try Files.remove("\(allocations)/\(address)") }
+        let live = Set(found.sandboxes.keys).subtracting(abandoned)
+        let removed = try removeLinks { !live.contains($0) }
+        if !abandoned.isEmpty || removed > 0 {
+            logger.info(
+                "removed what vanished pods had left",
+                metadata: ["addresses": "\(abandoned.count)", "links": "\(removed)"])
+        }
+        return abandoned
+    }
+
+    private func readAllocations() throws(PodNetworkError) -> AddressAllocations {
+        var result = AddressAllocations()
+        for name in try Files.names(in: allocations) where IPAddress(name) != nil {
+            if let text = try Files.read("\(allocations)/\(name)") { result.add(fileName: name, text: text) }
+        }
+        return result
+    }
+
+    /// Removes the node's ends of wires to addresses for which `isAbandoned`.
+    private func removeLinks(where isAbandoned: (IPAddress) -> Bool) throws(PodNetworkError) -> Int {
+        try kernel("remove the links of pods") { () throws(NetlinkError) in
+            let socket = try RouteSocket()
+            let pods = PodLinks(
+                configuration.nodeRange, routes: try socket.routes(configuration.nodeRange.address.family),
+                links: try socket.links())
+            var count = 0
+            for (address, link) in pods.links where isAbandoned(address) {
+                do throws(NetlinkError) {
+                    try socket.removeLink(link)
+                    count += 1
+                } catch {
+                    // Its other end's namespace went meanwhile, and the pair with it.
+                    guard error.isNotThere else { throw error }
+                }
+            }
+            return count
+        }
+    }
+
+    /// Removes all that the network has made: wires, tables, files; and puts kernel settings back.
+    public func cleanUp() throws(PodNetworkError) {
+        let sandboxes = Set(try readAllocations().sandboxes.values)
+        _ = try removeLinks { _ in true }
+        try kernel("remove the translation of pods' addresses") { () throws(NetlinkError) in
+            try OutboundTranslation(configuration: configuration).remove()
+        }
+        try settings.restore()
+        for name in try Files.names(in: configuration.resultDirectory)
+        where sandboxes.contains(where: { name.hasPrefix("\(configuration.name)-\($0)-") }) {
+            try Files.remove("\(configuration.resultDirectory)/\(name)")
+        }
+        try Files.removeDirectory(configuration.directory)
+    }
+}

@@ -1,0 +1,241 @@
+import Glibc
+import KubernetesJSON
+import Logging
+import Netlink
+import PodNetwork
+import Testing
+
+/// The network in the real kernel, with the real plugins.
+@Suite(.enabled(if: geteuid() == 0, "needs root, to make network namespaces"), .serialized)
+final class PodNetworkTests {
+    private let directory: String
+    private let node: NetworkNamespace
+    private let network: PodNetwork
+
+    init() async throws {
+        var template = Array("/tmp/pod-network-XXXXXX".utf8CString)
+        directory = try #require(mkdtemp(&template).map { String(cString: $0) })
+        var configuration = PodNetworkConfiguration(
+            nodeRange: try #require(IPNetwork("10.244.0.0/24")),
+            clusterRange: try #require(IPNetwork("10.244.0.0/16")), directory: directory + "/cni")
+        configuration.resultDirectory = directory + "/results"
+        network = PodNetwork(configuration, logger: Logger(label: "test"))
+        node = try await NetworkNamespace.make()
+        let routes = try await RouteSocket(in: node)
+        let loopback = try #require(try routes.link(named: "lo"))
+        try routes.setLink(loopback.index, up: true)
+        try routes.addAddress(
+            InterfaceAddress(try #require(IPNetwork("192.0.2.1/32")), link: loopback.index))
+    }
+
+    deinit {
+        _ = spawn(
+            "/bin/rm", ["PATH=/bin"], arguments: ["-r", directory], input: "/dev/null", output: "/dev/null")
+    }
+
+    /// Calls the plugin as the container runtime does. Returns what it printed.
+    private func callPlugin(_ command: String, sandbox: String, pod: NetworkNamespace) async throws -> String
+    {
+        let list = try #require(
+            contents(of: "\(network.configuration.configurationDirectory)/10-swiftlet.conflist"))
+        // What the runtime makes of a list: the plugin's part with the list's name and version.
+        let description = try JSONValue(json: Array(list.utf8))
+        var part = try #require(description["plugins"]?[0])
+        part["cniVersion"] = description["cniVersion"]
+        part["name"] = description["name"]
+        let input = directory + "/input"
+        try write(String(decoding: part.json(), as: UTF8.self), to: input)
+        let binaries = network.configuration.binaryDirectory
+        let output = directory + "/output"
+        return try await node.run {
+            pod.withDescriptor { descriptor in
+                let path = "/proc/\(getpid())/fd/\(descriptor)"
+                let status = spawn(
+                    "\(binaries)/ptp",
+                    [
+                        "CNI_COMMAND=\(command)", "CNI_CONTAINERID=\(sandbox)", "CNI_NETNS=\(path)",
+                        "CNI_IFNAME=eth0", "CNI_PATH=\(binaries)", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+                    ], input: input, output: output)
+                let printed = contents(of: output) ?? ""
+                #expect(status == 0, "\(printed)")
+                return printed
+            }
+        }
+    }
+
+    @Test func podsGetWiresAddressesAndAWayOut() async throws {
+        try await node.run { [network] in
+            try network.establish()
+            // Again changes nothing.
+            try network.establish()
+        }
+        let pod = try await NetworkNamespace.make()
+        let printed = try await callPlugin("ADD", sandbox: "one", pod: pod)
+        #expect(printed.contains("10.244.0.2/24"))
+        let inside = try await RouteSocket(in: pod)
+        #expect(try inside.addresses().contains { $0.network.description == "10.244.0.2/24" })
+        let way = try #require(try inside.routes().first { $0.destination.prefixLength == 0 })
+        #expect(way.gateway?.description == "10.244.0.1")
+        let routes = try await RouteSocket(in: node)
+        #expect(try routes.routes().contains { $0.destination.description == "10.244.0.2/32" })
+        #expect(try inside.link(named: "eth0")?.mtu == 1500)
+        #expect(try await node.run { contents(of: "/proc/sys/net/ipv4/ip_forward") } == "1\n")
+        _ = try await callPlugin("DEL", sandbox: "one", pod: pod)
+        #expect(try !routes.links().contains { $0.kind == "veth" })
+    }
+
+    @Test func vanishedSandboxesAreCleanedUpAfter() async throws {
+        try await node.run { [network] in try network.establish() }
+        let one = try await NetworkNamespace.make()
+        let two = try await NetworkNamespace.make()
+        _ = try await callPlugin("ADD", sandbox: "one", pod: one)
+        _ = try await callPlugin("ADD", sandbox: "two", pod: two)
+        let freed = try await node.run { [network] in try network.collectGarbage(sandboxes: ["two"]) }
+        #expect(freed.map(\.description) == ["10.244.0.2"])
+        let routes = try await RouteSocket(in: node)
+        #expect(try routes.links().filter { $0.kind == "veth" }.count == 1)
+        #expect(try routes.routes().contains { $0.destination.description == "10.244.0.3/32" })
+        let again = try await node.run { [network] in try network.collectGarbage(sandboxes: ["two"]) }
+        #expect(again.isEmpty)
+    }
+
+    @Test func nothingIsLeftAfterCleaningUp() async throws {
+        let before = try await node.run { contents(of: "/proc/sys/net/ipv4/ip_forward") }
+        try await node.run { [network] in try network.establish() }
+        let pod = try await NetworkNamespace.make()
+        _ = try await callPlugin("ADD", sandbox: "one", pod: pod)
+        try await node.run { [network] in
+            try network.cleanUp()
+            // Again does no harm.
+            try network.cleanUp()
+        }
+        let routes = try await RouteSocket(in: node)
+        #expect(try routes.links().map(\.name) == ["lo"])
+        #expect(try await NftablesSocket(in: node).comment(of: TableName(.ipv4, "swiftlet-pods")) == nil)
+        #expect(access(network.configuration.directory, F_OK) != 0)
+        #expect(try await node.run { contents(of: "/proc/sys/net/ipv4/ip_forward") } == before)
+    }
+
+    @Test func outsideTheClusterPodsHaveTheNodesAddress() async throws {
+        try await node.run { [network] in try network.establish() }
+        let pod = try await NetworkNamespace.make()
+        _ = try await callPlugin("ADD", sandbox: "one", pod: pod)
+        // A machine beyond an uplink, which knows nothing of pods.
+        let outside = try await NetworkNamespace.make()
+        let routes = try await RouteSocket(in: node)
+        try routes.addLink("uplink", .veth(peer: "eth0"))
+        let uplink = try #require(try routes.link(named: "uplink"))
+        try routes.moveLink(try #require(try routes.link(named: "eth0")).index, to: outside)
+        try routes.addAddress(
+            InterfaceAddress(try #require(IPNetwork("198.51.100.1/24")), link: uplink.index))
+        try routes.setLink(uplink.index, up: true)
+        let other = try await RouteSocket(in: outside)
+        let eth0 = try #require(try other.link(named: "eth0"))
+        try other.addAddress(InterfaceAddress(try #require(IPNetwork("198.51.100.2/24")), link: eth0.index))
+        try other.setLink(eth0.index, up: true)
+        let receiver = try await outside.run { try datagramSocket(port: 5000) }
+        let sender = try await pod.run { try datagramSocket(port: 0) }
+        defer {
+            close(receiver)
+            close(sender)
+        }
+        let client = exchange(
+            from: sender, to: try #require(IPAddress("198.51.100.2")), port: 5000, at: receiver)
+        #expect(client == "198.51.100.1")
+    }
+
+    @Test func missingPluginsAreNamed() async throws {
+        var configuration = network.configuration
+        configuration.pluginDirectories = [directory]
+        let lacking = PodNetwork(configuration, logger: Logger(label: "test"))
+        let error = try await #require(throws: PodNetworkError.self) {
+            try await node.run { try lacking.establish() }
+        }
+        #expect(error.code == .missingPlugins(["ptp", "host-local", "loopback"]))
+        #expect(error.description.contains("apt install containernetworking-plugins"))
+    }
+
+    @Test func theNodesAddressIsFoundInASandbox() async throws {
+        let address = try await node.run { try NodeAddress.find(excluding: []) }
+        #expect(address.description == "192.0.2.1")
+        let empty = try await NetworkNamespace.make()
+        let error = try await #require(throws: PodNetworkError.self) {
+            _ = try await empty.run { try NodeAddress.find(excluding: []) }
+        }
+        #expect(error.code == .noAddress)
+    }
+}
+
+private func contents(of path: String) -> String? {
+    let descriptor = open(path, O_RDONLY)
+    guard descriptor >= 0 else { return nil }
+    defer { close(descriptor) }
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    let count = read(descriptor, &buffer, buffer.count)
+    return count < 0 ? nil : String(decoding: buffer[..<count], as: UTF8.self)
+}
+
+private func write(_ text: String, to path: String) throws {
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+    try #require(descriptor >= 0)
+    defer { close(descriptor) }
+    try #require(Glibc.write(descriptor, text, text.utf8.count) == text.utf8.count)
+}
+
+/// Runs a program in the calling thread's namespace and returns its exit status.
+private func spawn(
+    _ path: String, _ environment: [String], arguments: [String] = [], input: String, output: String
+) -> Int32 {
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_addopen(&actions, 0, input, O_RDONLY, 0)
+    posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+    posix_spawn_file_actions_adddup2(&actions, 1, 2)
+    var arguments: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) } + [nil]
+    var variables: [UnsafeMutablePointer<CChar>?] = environment.map { strdup($0) } + [nil]
+    defer { for pointer in arguments + variables { free(pointer) } }
+    var process = pid_t()
+    guard posix_spawn(&process, path, &actions, nil, &arguments, &variables) == 0 else { return -1 }
+    var status: Int32 = 0
+    while waitpid(process, &status, 0) < 0, errno == EINTR {}
+    return status
+}
+
+private func datagramSocket(port: UInt16) throws -> Int32 {
+    let descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    var time = timeval(tv_sec: 5, tv_usec: 0)
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
+    let result = withSocketAddress(IPAddress(ipv4: 0), port) { bind(descriptor, $0, $1) }
+    try #require(result == 0)
+    return descriptor
+}
+
+private func withSocketAddress<Value>(
+    _ address: IPAddress, _ port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Value
+) -> Value {
+    var value = sockaddr_in()
+    value.sin_family = sa_family_t(AF_INET)
+    value.sin_port = port.bigEndian
+    value.sin_addr.s_addr = (address.ipv4Number ?? 0).bigEndian
+    return withUnsafePointer(to: value) { pointer in
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+            body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
+        }
+    }
+}
+
+/// Sends a datagram and returns the sender's address as it is seen at the receiver.
+private func exchange(from sender: Int32, to address: IPAddress, port: UInt16, at receiver: Int32) -> String?
+{
+    _ = withSocketAddress(address, port) { sendto(sender, "x", 1, 0, $0, $1) }
+    var from = sockaddr_in()
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    var buffer: UInt8 = 0
+    let count = withUnsafeMutablePointer(to: &from) { pointer in
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+            recvfrom(receiver, &buffer, 1, 0, $0, &length)
+        }
+    }
+    return count == 1 ? IPAddress(ipv4: UInt32(bigEndian: from.sin_addr.s_addr)).description : nil
+}

@@ -185,24 +185,41 @@ extension NftablesForm {
                 .lookup(Self.hairpins, key: .word(0)), .masquerade,
             ],
         ]
-        // What comes from outside the cluster to a cluster address must come back this way:
-        // ct original ip daddr 10.96.0.0/16 ip saddr != 10.244.0.0/16 fib saddr type != local masquerade
-        for range in ranges(configuration.serviceRanges) {
+        // ct original ip daddr 10.96.0.0/16, and so for each range and for the node's address
+        for target in translatedTargets {
             let key: Expression.ConnectionKey = family == .ipv4 ? .destinationIPv4 : .destinationIPv6
-            var rule: [Expression] = [.connection(key, into: .word(0))] + isWithin(range, .word(0))
-            for pods in ranges(configuration.podRanges) {
-                rule.append(loadSource(into: .word(0)))
-                rule.append(
-                    .mask(
-                        .word(0), into: .word(0), mask: pods.mask,
-                        xor: [UInt8](repeating: 0, count: pods.mask.count)))
-                rule.append(.compare(.word(0), .notEqual, pods.first.bytes))
-            }
-            rule.append(.addressType(ofSource: true, into: .word(0)))
-            rule.append(.compare(.word(0), .notEqual, Self.hostOrder(2)))
-            rule.append(.masquerade)
-            rules.append(rule)
+            rules.append([.connection(key, into: .word(0))] + isWithin(target, .word(0)) + leavesFromOutside)
         }
         return rules
+    }
+
+    /// Where connections are sent that this proxy translates.
+    private var translatedTargets: [IPNetwork] {
+        let own = configuration.nodeAddress.map { [IPNetwork(host: $0)] } ?? []
+        return ranges(configuration.serviceRanges + own)
+    }
+
+    /// A client outside the cluster was led to an endpoint on another node. The answer must come back this way,
+    /// so the endpoint must see this node as its client. (Answers of this node's endpoints come this way anyway,
+    /// and these see the client's own address.)
+    ///
+    ///     ip daddr . ip daddr != @hairpins ip saddr != 10.244.0.0/16 fib saddr type != local masquerade
+    private var leavesFromOutside: [Expression] {
+        var rule: [Expression] = [
+            loadDestination(into: .word(0)), loadDestination(into: .word(words)),
+            .lookup(Self.hairpins, key: .word(0), inverted: true),
+        ]
+        for pods in ranges(configuration.podRanges) {
+            rule.append(loadSource(into: .word(0)))
+            rule.append(
+                .mask(
+                    .word(0), into: .word(0), mask: pods.mask,
+                    xor: [UInt8](repeating: 0, count: pods.mask.count)))
+            rule.append(.compare(.word(0), .notEqual, pods.first.bytes))
+        }
+        rule.append(.addressType(ofSource: true, into: .word(0)))
+        rule.append(.compare(.word(0), .notEqual, Self.hostOrder(2)))
+        rule.append(.masquerade)
+        return rule
     }
 }

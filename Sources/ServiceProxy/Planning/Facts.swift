@@ -25,11 +25,16 @@ public struct ServiceFacts: Sendable, Hashable {
         public var name: String
         public var transportProtocol: TransportProtocol
         public var number: UInt16
+        /// The port on the node's own address (`nodePort`), for the types NodePort and LoadBalancer.
+        public var nodePort: UInt16?
 
-        public init(_ name: String, _ transportProtocol: TransportProtocol, _ number: UInt16) {
+        public init(
+            _ name: String, _ transportProtocol: TransportProtocol, _ number: UInt16, nodePort: UInt16? = nil
+        ) {
             self.name = name
             self.transportProtocol = transportProtocol
             self.number = number
+            self.nodePort = nodePort
         }
     }
 

@@ -17,7 +17,8 @@ extension ServiceFacts {
         ports = spec.ports.compactMap { port in
             guard let transport = TransportProtocol(name: port.protocol), let number = portNumber(port.port)
             else { return nil }
-            return Port(port.name, transport, number)
+            let hasNodePort = spec.type == "NodePort" || spec.type == "LoadBalancer"
+            return Port(port.name, transport, number, nodePort: hasNodePort ? portNumber(port.nodePort) : nil)
         }
         isInternalTrafficLocal = spec.internalTrafficPolicy == "Local"
     }

@@ -130,6 +130,12 @@ extension Planner {
                     new.entries.append(ServiceAddress(address, port.transportProtocol, port.number))
                 }
             }
+            if let nodeAddress = configuration.nodeAddress, !service.clusterAddresses.isEmpty {
+                for port in service.ports {
+                    guard let number = port.nodePort else { continue }
+                    new.entries.append(ServiceAddress(nodeAddress, port.transportProtocol, number))
+                }
+            }
             if !new.entries.isEmpty {
                 for slice in (slices[name] ?? [:]).values {
                     for endpoint in slice.endpoints where endpoint.isOnNode {
@@ -190,14 +196,17 @@ extension Planner {
     private func forwarding(
         of name: ObjectName, at address: ServiceAddress, after old: Forwarding?
     ) -> Forwarding? {
-        guard let service = services[name],
+        guard let service = services[name] else { return nil }
+        let isNodePort = !service.clusterAddresses.contains(address.address)
+        let number = isNodePort ? \ServiceFacts.Port.nodePort : \.optionalNumber
+        guard
             let port = service.ports.first(where: {
-                $0.number == address.port && $0.transportProtocol == address.transportProtocol
+                $0[keyPath: number] == address.port && $0.transportProtocol == address.transportProtocol
             })
         else { return nil }
         let choice = BackendChoice(
             slices: (slices[name] ?? [:]).values, port: port, family: address.address.family,
-            onlyOnNode: service.isInternalTrafficLocal)
+            onlyOnNode: service.isInternalTrafficLocal && !isNodePort)
         if !choice.backends.isEmpty {
             return .spread(Forwarding.slots(for: choice.backends, after: old?.backends ?? []))
         }
@@ -205,6 +214,10 @@ extension Planner {
         // another attempt may be made when one has come here.
         return choice.hasOthers ? .drop : .refuse
     }
+}
+
+extension ServiceFacts.Port {
+    fileprivate var optionalNumber: UInt16? { number }
 }
 
 /// Which endpoints of a Service get a port's new connections.

@@ -14,7 +14,9 @@ struct DataPathTests {
         var backEnd: NftablesBackEnd
         var range: ServiceRange
 
-        init(_ network: PrivateNetwork) async throws {
+        init(_ network: PrivateNetwork, carriers: [ServiceRange.Carrier] = ServiceRange.Carrier.allCases)
+            async throws
+        {
             let configuration = ProxyConfiguration(
                 nodeName: "node", nodeAddress: PrivateNetwork.nodeAddress,
                 serviceRanges: [try #require(IPNetwork("10.96.0.0/16"))],
@@ -23,7 +25,7 @@ struct DataPathTests {
             planner = Planner(configuration)
             backEnd = NftablesBackEnd(
                 NftablesForm(.ipv4, configuration), try await NftablesSocket(in: network.node))
-            range = ServiceRange(configuration, network.routes)
+            range = ServiceRange(configuration, network.routes, carriers: carriers)
             try range.establish()
             planner.adopt(try backEnd.adopt())
         }
@@ -259,6 +261,52 @@ struct DataPathTests {
         let entry = try #require(changes.entries.values.first)
         #expect(entry.removedBackends == [Backend(PrivateNetwork.address("10.244.0.3"), 3000)])
         #expect(changes.entries.count == 1)
+    }
+
+    @Test func endpointsMayHaveTheNodesOwnAddress() async throws {
+        let network = try await PrivateNetwork()
+        var proxy = try await Proxy(network)
+        let client = try await network.addPod("10.244.0.9")
+        _ = try proxy.setEndpoints(["172.31.0.1"], target: 6443)
+        let server = try await NamedServer("api", in: network.node, port: 6443)
+        try await server.serve(in: network.node) { () async throws in
+            #expect(
+                try await client.attempt(Self.service, port: 80) == [
+                    .answered(by: "api", client: "10.244.0.9")
+                ])
+            #expect(
+                try await network.node.attempt(Self.service, port: 80)
+                    == [.answered(by: "api", client: "172.31.0.1")])
+        }
+    }
+
+    @Test(arguments: [ServiceRange.Carrier.bridge, .loopback])
+    func otherCarriersOfTheRangeDoAsWell(_ carrier: ServiceRange.Carrier) async throws {
+        let network = try await PrivateNetwork()
+        var proxy = try await Proxy(network, carriers: [carrier])
+        let client = try await network.addPod("10.244.0.9")
+        let pod = try await network.addPod("10.244.0.2")
+        _ = try proxy.setEndpoints(["10.244.0.2"])
+        let a = try await NamedServer("a", in: pod, port: 3000)
+        let own = try await NamedServer("node", in: network.node, port: 80)
+        try await own.serve(in: network.node) {
+            try await a.serve(in: pod) { () async throws in
+                for place in [client, network.node, pod] {
+                    #expect(try await place.attempt(Self.service, port: 80).first?.server == "a")
+                    #expect(try await place.attempt(Self.service, port: 81) == [.refused(ECONNREFUSED)])
+                    #expect(
+                        try await place.attempt("10.96.7.7", port: 80, patience: 200).first?.server == nil)
+                    #expect(try await place.attempt("10.96.0.10", port: 80).first?.server == "node")
+                }
+                #expect(
+                    try await network.node.attempt(Self.service, port: 80)
+                        == [.answered(by: "a", client: "172.31.0.1")])
+            }
+        }
+        try proxy.range.remove()
+        #expect(try network.routes.links().allSatisfy { $0.name != "swiftlet0" })
+        #expect(try !network.routes.routes().contains { $0.destination.description == "10.96.0.0/16" })
+        #expect(try !network.routes.addresses().contains { $0.network.description == "10.96.0.10/32" })
     }
 
     @Test func nothingIsLeftAfterCleaningUp() async throws {

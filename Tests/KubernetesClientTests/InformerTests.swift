@@ -130,6 +130,22 @@ private func told(_ event: InformerEvent<ConfigMap>) -> String {
         }
     }
 
+    @Test func progressComesAfterWhatItStandsFor() async throws {
+        try await running { informer, _ in
+            let both = Ear<String>()
+            informer.subscribeProgress { both.hear("up to \($0)") }
+            informer.subscribe { both.hear(told($0)) }
+            let watch = ScriptedWatch()
+            server.answer(listOf([configMap("a")], version: 3), watch.response)
+            try await watch.send(line("ADDED", configMap("b", version: 4)), bookmark(9))
+            #expect(
+                await both.first(6) == ["added a 1", "synced", "up to 3", "added b 4", "up to 4", "up to 9"])
+            let late = Ear<String>()
+            informer.subscribeProgress { late.hear($0) }
+            #expect(late.all == ["9"])
+        }
+    }
+
     @Test func listsAnewWhenItsRevisionIsGone() async throws {
         try await running { informer, ear in
             let first = ScriptedWatch()

@@ -25,6 +25,11 @@ public final class Informer<Object: KubernetesObject>: Sendable {
     /// Hears what happens to objects.
     public typealias Handler = @Sendable (InformerEvent<Object>) -> Void
 
+    private struct Handlers {
+        var events: [Handler] = []
+        var progress: [@Sendable (String) -> Void] = []
+    }
+
     /// Which objects it follows.
     public let scope: InformerScope
 
@@ -35,7 +40,7 @@ public final class Informer<Object: KubernetesObject>: Sendable {
     private let cache = Mutex(InformerCache<Object>())
     /// Held while events are told, so that all subscribers hear all events in the same order, and one that
     /// subscribes meanwhile misses none and hears none twice.
-    private let handlers = Mutex<[Handler]>([])
+    private let handlers = Mutex(Handlers())
     private let waiters = Mutex<[UInt64: CheckedContinuation<Void, Never>]>([:])
     private let waiterIDs = Atomic<UInt64>(0)
 
@@ -113,7 +118,17 @@ public final class Informer<Object: KubernetesObject>: Sendable {
             let known = cache.withLock { $0 }
             for object in known.list(namespace: nil) { handler(.added(object)) }
             if known.hasSynced { handler(.synced) }
-            handlers.append(handler)
+            handlers.events.append(handler)
+        }
+    }
+
+    /// Calls the handler with the revision up to which all subscribers have been told everything: after every
+    /// list, every event and every bookmark. For those who tell others how far they have come.
+    public func subscribeProgress(_ handler: @escaping @Sendable (_ resourceVersion: String) -> Void) {
+        handlers.withLock { handlers in
+            let version = resourceVersion
+            if !version.isEmpty { handler(version) }
+            handlers.progress.append(handler)
         }
     }
 
@@ -186,8 +201,11 @@ public final class Informer<Object: KubernetesObject>: Sendable {
         handlers.withLock { handlers in
             let events = cache.withLock { change(&$0) }
             for event in events {
-                for handler in handlers { handler(event) }
+                for handler in handlers.events { handler(event) }
             }
+            guard !handlers.progress.isEmpty else { return }
+            let version = resourceVersion
+            for handler in handlers.progress { handler(version) }
         }
     }
 

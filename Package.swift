@@ -105,7 +105,7 @@ let package = Package(
 
         // The server.
         module("ObjectStore", ["KubernetesJSON", sqlite, deque, logging]),
-        module("PKI", [x509, asn1, crypto]),
+        module("PKI", ["KubernetesJSON", x509, asn1, crypto]),
         module(
             "HTTPService",
             [nioCore, nioPosix, nioHTTP1, nioHTTP2, nioHPACK, nioTLS, nioSSL, logging]),
@@ -161,8 +161,8 @@ let package = Package(
         tests("SchemaLanguage"),
         tests("KubernetesAPI", ["KubernetesJSON", "SchemaLanguage", yams]),
         tests("ObjectStore", ["KubernetesJSON", logging]),
-        tests("PKI", [x509]),
-        tests("HTTPService", ["PKI", nioCore, nioPosix, nioHTTP1]),
+        tests("PKI", ["KubernetesJSON", x509]),
+        tests("HTTPService", ["PKI", nioCore, nioPosix, nioHTTP1, logging]),
         tests("APIServer", ["KubernetesAPI", "KubernetesJSON", "ObjectStore", "HTTPService", "PKI"]),
         tests("KubernetesClient", ["KubernetesAPI", "KubernetesJSON", "HTTPService", logging]),
         tests("Controllers", ["KubernetesAPI", "KubernetesClient", yams]),

@@ -1,3 +1,5 @@
+import Synchronization
+
 /// Bytes as they arrive, in chunks of no particular size. To be read once, by one task.
 public struct ByteStream: AsyncSequence, Sendable {
     public typealias Element = [UInt8]
@@ -25,6 +27,13 @@ public struct ByteStream: AsyncSequence, Sendable {
     /// pipe.
     package init(_ pipe: BytePipe, abandonsWhenDropped: Bool = false) {
         source = .pipe(pipe, abandonsWhenDropped ? Lease(pipe) : nil)
+    }
+
+    /// The same stream, which keeps `owner` alive until it is dropped itself.
+    func keeping(_ owner: any AnyObject & Sendable) -> ByteStream {
+        guard case .pipe(_, let lease?) = source else { return self }
+        lease.keep(owner)
+        return self
     }
 
     /// A stream and its writing end. Writing waits while the reader is behind; it throws once the stream was
@@ -97,9 +106,14 @@ public struct ByteStreamWriter: ResponseWriter {
 /// Abandons a pipe when the last holder lets go of it.
 private final class Lease: Sendable {
     private let pipe: BytePipe
+    private let owner = Mutex<(any AnyObject & Sendable)?>(nil)
 
     init(_ pipe: BytePipe) {
         self.pipe = pipe
+    }
+
+    func keep(_ owner: any AnyObject & Sendable) {
+        self.owner.withLock { $0 = owner }
     }
 
     deinit {

@@ -1,0 +1,123 @@
+import KubernetesAPI
+import KubernetesJSON
+import Yams
+
+/// A file of `Tests/Scenarios/rules`; the README there says what it holds.
+struct RuleScenario {
+    /// A kind that has rules.
+    typealias Kind = any (JSONCodable & Validating).Type
+
+    let kind: Kind
+    let right: JSONValue
+    let content: JSONValue
+
+    struct Mistake: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    private static let kinds: [String: Kind] = [
+        "Binding": Binding.self, "ClusterRole": ClusterRole.self,
+        "ClusterRoleBinding": ClusterRoleBinding.self,
+        "ConfigMap": ConfigMap.self, "Deployment": Deployment.self, "EndpointSlice": EndpointSlice.self,
+        "Endpoints": Endpoints.self, "Event": Event.self, "Lease": Lease.self,
+        "LocalSubjectAccessReview": LocalSubjectAccessReview.self, "Namespace": Namespace.self,
+        "Node": Node.self,
+        "Pod": Pod.self, "PodDisruptionBudget": PodDisruptionBudget.self, "PodTemplate": PodTemplate.self,
+        "ReplicaSet": ReplicaSet.self, "ReplicationController": ReplicationController.self, "Role": Role.self,
+        "RoleBinding": RoleBinding.self, "Secret": Secret.self,
+        "SelfSubjectAccessReview": SelfSubjectAccessReview.self, "Service": Service.self,
+        "ServiceAccount": ServiceAccount.self, "SubjectAccessReview": SubjectAccessReview.self,
+        "TokenRequest": TokenRequest.self,
+    ]
+
+    /// Reads all scenarios of a file; one for each YAML document.
+    static func read(_ yaml: String) throws -> [RuleScenario] {
+        try Yams.compose_all(yaml: yaml).map { node in
+            let content = value(node)
+            guard let name = content["kind"]?.stringValue, let kind = kinds[name],
+                let right = content["right"]
+            else {
+                throw Mistake(description: "a rules scenario names a kind that has rules, and a right object")
+            }
+            return RuleScenario(kind: kind, right: right, content: content)
+        }
+    }
+
+    /// The members of one of the lists.
+    func list(_ name: String) -> [JSONValue] { content[name]?.arrayValue ?? [] }
+
+    /// The right object with an edit, as JSON, defaults applied.
+    func object(_ edit: JSONValue?) throws -> JSONValue {
+        try Self.defaulted(kind, MergePatch.apply(edit ?? [:], to: right)).jsonValue
+    }
+
+    /// What is wrong with a new object.
+    func findings(creating edit: JSONValue?) throws -> [String] {
+        try Self.defaulted(kind, MergePatch.apply(edit ?? [:], to: right)).validate().map(\.description)
+    }
+
+    /// What is wrong with a change.
+    func findings(from before: JSONValue?, to after: JSONValue?, statusOnly: Bool) throws -> [String] {
+        try Self.change(
+            kind, MergePatch.apply(before ?? [:], to: right), MergePatch.apply(after ?? [:], to: right),
+            statusOnly)
+    }
+
+    private static func change<Object: JSONCodable & Validating>(
+        _ kind: Object.Type, _ before: JSONValue, _ after: JSONValue, _ statusOnly: Bool
+    ) throws -> [String] {
+        let old = try defaulted(kind, before)
+        let new = try defaulted(kind, after)
+        let errors = statusOnly ? new.validateStatusUpdate(from: old) : new.validateUpdate(from: old)
+        return errors.map(\.description)
+    }
+
+    private static func defaulted<Object: JSONCodable & Validating>(
+        _ kind: Object.Type, _ value: JSONValue
+    ) throws -> Object {
+        let object = try Object(value)
+        guard var defaulting = object as? any Defaulting else { return object }
+        defaulting.applyDefaults()
+        guard let result = defaulting as? Object else { return object }
+        return result
+    }
+
+    private static func value(_ node: Yams.Node) -> JSONValue {
+        switch node {
+        case .mapping(let mapping):
+            var object = JSONObject()
+            for (key, item) in mapping { object[key.string ?? ""] = value(item) }
+            return .object(object)
+        case .sequence(let sequence): return .array(sequence.map(value))
+        default:
+            if node.scalar?.style == .plain {
+                if let bool = node.bool { return .bool(bool) }
+                if let number = node.int { return .integer(Int64(number)) }
+                if node.null != nil { return .null }
+            }
+            return .string(node.string ?? "")
+        }
+    }
+}
+
+extension JSONValue {
+    /// Where this value lacks something that is expected: the first path, or nil.
+    func lacks(_ expected: JSONValue, path: String = "") -> String? {
+        switch (self, expected) {
+        case (.object(let object), .object(let wanted)):
+            for (key, item) in wanted {
+                if item.isNull, object[key] == nil { continue }
+                guard let member = object[key] else { return "\(path).\(key) is missing" }
+                if let lack = member.lacks(item, path: "\(path).\(key)") { return lack }
+            }
+            return nil
+        case (.array(let items), .array(let wanted)):
+            if items.count != wanted.count { return "\(path) has \(items.count) elements" }
+            for (index, (item, want)) in zip(items, wanted).enumerated() {
+                if let lack = item.lacks(want, path: "\(path)[\(index)]") { return lack }
+            }
+            return nil
+        default: return self == expected ? nil : "\(path) is \(self), not \(expected)"
+        }
+    }
+}

@@ -172,7 +172,7 @@ let package = Package(
         tests("PodNetwork", ["KubernetesJSON", "Netlink", logging]),
         tests(
             "ServiceProxy",
-            ["KubernetesAPI", "KubernetesJSON", "KubernetesClient", "Netlink", logging, yams]),
+            ["HTTPService", "KubernetesAPI", "KubernetesJSON", "KubernetesClient", "Netlink", logging, yams]),
         tests("ClusterDNS", ["KubernetesAPI", "KubernetesClient", yams]),
         tests("Netlink", ["CLinux"]),
         tests("Cluster", ["KubernetesJSON", yams]),

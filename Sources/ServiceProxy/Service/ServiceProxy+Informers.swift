@@ -1,6 +1,7 @@
 import KubernetesAPI
 import KubernetesClient
 import Logging
+import Netlink
 
 extension ServiceProxy {
     /// A proxy that learns of Services and EndpointSlices from these informers, which somebody else runs.
@@ -11,8 +12,16 @@ extension ServiceProxy {
         _ configuration: ProxyConfiguration, informers: InformerSet,
         clock: any Clock<Duration> = ContinuousClock(), logger: Logger = Logger(label: "swiftlet.proxy")
     ) {
+        self.init(configuration, informers: informers, namespace: nil, clock: clock, logger: logger)
+    }
+
+    /// The same, working in another network namespace than this process is in.
+    package convenience init(
+        _ configuration: ProxyConfiguration, informers: InformerSet, namespace: NetworkNamespace?,
+        clock: any Clock<Duration>, logger: Logger
+    ) {
         let queue = ProxyQueue(nodeName: configuration.nodeName)
-        self.init(configuration, queue: queue, clock: clock, logger: logger)
+        self.init(configuration, queue: queue, namespace: namespace, clock: clock, logger: logger)
         let services = informers.informer(Service.self)
         services.subscribe { [weak services] event in
             switch event {

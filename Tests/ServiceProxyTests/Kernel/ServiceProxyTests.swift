@@ -54,7 +54,7 @@ struct ServiceProxyTests {
 
     private func running(_ proxy: ServiceProxy, _ body: () async throws -> Void) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await proxy.run() }
+            group.addTask { await proxy.runInTest() }
             try await body()
             group.cancelAll()
         }
@@ -132,6 +132,23 @@ struct ServiceProxyTests {
                 try await tableInKernel().entries[entry]?.backends.map(\.address.description) == [
                     "10.244.0.3"
                 ])
+        }
+    }
+}
+
+extension ServiceProxy {
+    /// Runs; when that fails, the test does, and does not wait for what will not come.
+    func runInTest() async {
+        do {
+            try await run()
+        } catch {
+            guard !Task.isCancelled else { return }
+            Issue.record(error, "the proxy ended")
+            var all = DataPlaneRevision.Revisions()
+            all.services = .max
+            all.endpointSlices = .max
+            revision.publish(all, .committed)
+            revision.publish(all, .settled)
         }
     }
 }

@@ -173,7 +173,9 @@ let package = Package(
         tests(
             "ServiceProxy",
             ["HTTPService", "KubernetesAPI", "KubernetesJSON", "KubernetesClient", "Netlink", logging, yams]),
-        tests("ClusterDNS", ["KubernetesAPI", "KubernetesClient", yams]),
+        tests(
+            "ClusterDNS",
+            ["KubernetesAPI", "KubernetesClient", "KubernetesJSON", nioPosix, logging, yams]),
         tests("Netlink", ["CLinux"]),
         tests("Cluster", ["KubernetesJSON", yams]),
         .testTarget(

@@ -1,4 +1,5 @@
 #pragma once
+#include "dns-sockets.h"
 #include "namespaces.h"
 #include "netlink.h"
 #include "process.h"

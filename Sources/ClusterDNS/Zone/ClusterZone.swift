@@ -1,0 +1,191 @@
+/// Names a Service: its labels in front of `svc`, in lower case.
+struct ServiceKey: Sendable, Hashable {
+    let name: DNSName
+
+    init?(namespace: String, name: String) {
+        guard let name = DNSName(labels: [name, namespace])?.lowercased else { return nil }
+        self.name = name
+    }
+
+    init(_ name: DNSName) {
+        self.name = name
+    }
+}
+
+/// The records of the cluster's domain and of the addresses in it, kept up to date by one Service or slice at
+/// a time. A change costs what its Service has in endpoints, however large the cluster is.
+package struct ClusterZone: Sendable {
+    /// In lower case.
+    package let domain: DNSName
+    /// The servers' own addresses.
+    package let servers: [HostAddress]
+    /// Counts the changes, for the serial number.
+    package private(set) var version: UInt32 = 1
+    /// What has yet to be taken in of that which existed at the beginning.
+    package var missing: Set<Source> = [.services, .slices]
+
+    private var services: [ServiceKey: Entry] = [:]
+    private var reverse: [HostAddress: [ServiceKey: [DNSName]]] = [:]
+    /// How many Services with names each namespace has.
+    private var namespaces: [DNSName: Int] = [:]
+    private let serviceDomain: DNSName
+
+    package enum Source: Sendable, Hashable { case services, slices }
+
+    /// Whether a name that is not here does not exist. In the beginning it may well do so.
+    package var isComplete: Bool { missing.isEmpty }
+
+    private struct Entry {
+        var service: ServiceDescription?
+        var slices: [String: SliceDescription] = [:]
+        var records = ServiceRecords.none
+    }
+
+    /// - Parameter domain: the cluster's domain; `cluster.local`.
+    package init(domain: DNSName, servers: [HostAddress] = []) {
+        self.domain = domain.lowercased
+        self.servers = servers
+        serviceDomain = DNSName(labels: ["svc"], under: self.domain) ?? self.domain
+    }
+
+    /// Takes in a Service, or with nil its removal.
+    package mutating func setService(_ service: ServiceDescription?, namespace: String, name: String) {
+        guard let key = ServiceKey(namespace: namespace, name: name) else { return }
+        var entry = services.removeValue(forKey: key) ?? Entry()
+        let existed = entry.service != nil
+        entry.service = service
+        count(key, (service == nil ? 0 : 1) - (existed ? 1 : 0))
+        update(key, entry)
+    }
+
+    /// Takes in an EndpointSlice, or with nil its removal.
+    package mutating func setSlice(
+        _ slice: SliceDescription?, named sliceName: String, service: String, namespace: String
+    ) {
+        guard let key = ServiceKey(namespace: namespace, name: service) else { return }
+        var entry = services.removeValue(forKey: key) ?? Entry()
+        entry.slices[sliceName] = slice
+        if case .headless? = entry.service?.kind {
+            update(key, entry)
+        } else if entry.service != nil || !entry.slices.isEmpty {
+            services[key] = entry
+        }
+    }
+
+    private mutating func update(_ key: ServiceKey, _ entry: Entry) {
+        version &+= 1
+        var entry = entry
+        for (address, _) in entry.records.reverse {
+            reverse[address]?[key] = nil
+            if reverse[address]?.isEmpty == true { reverse[address] = nil }
+        }
+        entry.records = .none
+        if let service = entry.service, let name = key.name.appending(serviceDomain) {
+            // Sorted, so that the same objects make the same records in the same order.
+            let slices = entry.slices.sorted { $0.key < $1.key }.map(\.value)
+            entry.records = ServiceRecords(service, slices: slices, name: name)
+        }
+        for (address, name) in entry.records.reverse {
+            reverse[address, default: [:]][key, default: []].append(name)
+        }
+        if entry.service != nil || !entry.slices.isEmpty {
+            services[key] = entry
+        }
+    }
+
+    private mutating func count(_ key: ServiceKey, _ change: Int) {
+        guard change != 0, let start = key.name.labelStarts.last else { return }
+        let namespace = DNSName(wire: Array(key.name.wire[start...]))
+        let count = namespaces[namespace, default: 0] + change
+        namespaces[namespace] = count > 0 ? count : nil
+    }
+}
+
+extension ClusterZone {
+    /// What there is of a name.
+    enum Content: Sendable, Hashable {
+        /// The name exists and holds these records, perhaps none.
+        case records([RecordData])
+        case absent
+    }
+
+    /// The version of the specification that the domain's records follow.
+    private static let specification = "1.1.0"
+
+    /// - Parameter labels: the name without the domain, in lower case.
+    func content(of labels: DNSName) -> Content {
+        let starts = labels.labelStarts
+        guard let last = starts.last else {
+            return .records([soa] + nameServers.map { .ns($0) })
+        }
+        switch labels.wire[last...] {
+        case Self.svc:
+            return serviceContent(labels, starts)
+        case Self.pod:
+            return podContent(labels, starts)
+        case Self.dnsVersion where starts.count == 1:
+            return .records([.txt([Array(Self.specification.utf8)])])
+        case Self.dns where starts.count == 1:
+            return .records([])
+        case Self.dns where starts.count == 2 && labels.wire[..<last] == Self.ns:
+            return .records(servers.map(RecordData.address))
+        default:
+            return .absent
+        }
+    }
+
+    private static let svc = ArraySlice(DNSName(labels: ["svc"])?.wire ?? [])
+    private static let pod = ArraySlice(DNSName(labels: ["pod"])?.wire ?? [])
+    private static let dns = ArraySlice(DNSName(labels: ["dns"])?.wire ?? [])
+    private static let ns = ArraySlice(DNSName(labels: ["ns"])?.wire ?? [])
+    private static let dnsVersion = ArraySlice(DNSName(labels: ["dns-version"])?.wire ?? [])
+
+    /// `[…].[service].[namespace].svc`
+    private func serviceContent(_ labels: DNSName, _ starts: [Int]) -> Content {
+        let end = starts[starts.count - 1]
+        switch starts.count {
+        case 1:
+            return .records([])
+        case 2:
+            // A namespace: it exists as far as something in it has a name (RFC 8020).
+            let namespace = DNSName(wire: Array(labels.wire[..<end]))
+            return namespaces[namespace] == nil ? .absent : .records([])
+        default:
+            let start = starts[starts.count - 3]
+            let key = ServiceKey(DNSName(wire: Array(labels.wire[start..<end])))
+            guard let records = services[key]?.records else { return .absent }
+            if start == 0 {
+                return records.own.map(Content.records) ?? .absent
+            }
+            return records.below[DNSName(wire: Array(labels.wire[..<start]))].map(Content.records) ?? .absent
+        }
+    }
+
+    /// `10-244-0-5.[namespace].pod`: the label itself says the address, as with upstream's `pods insecure`.
+    private func podContent(_ labels: DNSName, _ starts: [Int]) -> Content {
+        guard starts.count == 3 else { return starts.count < 3 ? .records([]) : .absent }
+        let label = String(decoding: labels.wire[1..<starts[1]], as: UTF8.self)
+        guard let address = HostAddress(dashed: label) else { return .absent }
+        return .records([.address(address)])
+    }
+
+    /// The names that an address stands for.
+    func names(of address: HostAddress) -> [DNSName] {
+        guard let owners = reverse[address] else { return [] }
+        if owners.count == 1, let names = owners.values.first { return names }
+        return owners.sorted { $0.key.name.wire.lexicographicallyPrecedes($1.key.name.wire) }.flatMap(\.value)
+    }
+
+    private var nameServers: [DNSName] {
+        DNSName(labels: ["ns", "dns"], under: domain).map { [$0] } ?? []
+    }
+
+    /// The start of authority. Its minimum says how long an answer "no such name" may be kept: not at all, for
+    /// the name may come into being at any moment.
+    var soa: RecordData {
+        .soa(
+            primary: nameServers.first ?? domain,
+            mailbox: DNSName(labels: ["hostmaster"], under: domain) ?? domain,
+            serial: version, refresh: 7200, retry: 1800, expire: 86400, minimum: 0)
+    }
+}

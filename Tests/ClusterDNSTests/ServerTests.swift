@@ -1,0 +1,338 @@
+import ClusterDNS
+import Glibc
+import Logging
+import NIOPosix
+import Testing
+
+/// Real sockets, on loopback.
+@Suite struct ServerTests {
+    @Test func answersByDatagramAndStream() async throws {
+        try await withServer { server, port in
+            let query = try query("web.default.svc.cluster.local", id: 77)
+            for socket in try [LoopbackSocket(datagram: port), LoopbackSocket(stream: port)] {
+                let response = try Response(reading: await socket.ask(query.message()))
+                #expect(response.answers(query))
+                #expect(
+                    response.answer.answers.map(\.text) == ["web.default.svc.cluster.local. A 10.96.12.34"])
+            }
+        }
+    }
+
+    @Test func changesAreThereForTheNextQuery() async throws {
+        try await withServer { server, port in
+            let socket = try LoopbackSocket(datagram: port)
+            let query = try query("new.default.svc.cluster.local")
+            for round in 0..<100 {
+                let address = HostAddress.v4(0x0a60_0100 + UInt32(round))
+                server.update {
+                    $0.setService(
+                        ServiceDescription(kind: .addressed([address])), namespace: "default", name: "new")
+                }
+                let response = try Response(reading: await socket.ask(query.message()))
+                #expect(response.answer.answers.map(\.data) == [.address(address)])
+                server.update { $0.setService(nil, namespace: "default", name: "new") }
+                let gone = try Response(reading: await socket.ask(query.message()))
+                #expect(gone.answer.code == .nameError)
+            }
+        }
+    }
+
+    @Test func severalQueriesOnOneConnection() async throws {
+        try await withServer { _, port in
+            let socket = try LoopbackSocket(stream: port)
+            let queries = try (0..<50).map { try query("web.default.svc.cluster.local", id: UInt16($0)) }
+            var stream: [UInt8] = []
+            for query in queries {
+                let message = query.message()
+                stream += [UInt8(message.count >> 8), UInt8(message.count & 0xff)] + message
+            }
+            // In pieces that end anywhere.
+            for start in Swift.stride(from: 0, to: stream.count, by: 13) {
+                try socket.send(Array(stream[start..<min(start + 13, stream.count)]))
+            }
+            for query in queries {
+                #expect(try Response(reading: await socket.receiveFrame()).answers(query))
+            }
+        }
+    }
+
+    @Test func longAnswersComeByStream() async throws {
+        try await withServer { server, port in
+            server.update { zone in
+                zone.setService(
+                    ServiceDescription(kind: .headless(publishNotReady: false)), namespace: "default",
+                    name: "big")
+                let endpoints = (0..<1000).map { SliceDescription.Endpoint(address: .v4(0x0af4_0000 + $0)) }
+                zone.setSlice(
+                    SliceDescription(endpoints: endpoints, ports: []), named: "big-1", service: "big",
+                    namespace: "default")
+            }
+            let query = try query("big.default.svc.cluster.local")
+            let short = try Response(reading: await LoopbackSocket(datagram: port).ask(query.message()))
+            #expect(short.isTruncated)
+            let whole = try Response(reading: await LoopbackSocket(stream: port).ask(query.message()))
+            #expect(!whole.isTruncated)
+            #expect(whole.answer.answers.count == 1000)
+        }
+    }
+
+    /// The second server plays the part of the world outside.
+    @Test func otherNamesComeFromOtherServers() async throws {
+        try await withServer(domain: "example.com") { outside, outsidePort in
+            outside.update {
+                $0.setService(
+                    ServiceDescription(kind: .addressed([.v4(0xc000_0201)])), namespace: "a", name: "b")
+                $0.setService(
+                    ServiceDescription(kind: .headless(publishNotReady: false)), namespace: "a", name: "big")
+                let endpoints = (0..<200).map { SliceDescription.Endpoint(address: .v4(0xc000_0200 + $0)) }
+                $0.setSlice(
+                    SliceDescription(endpoints: endpoints, ports: []), named: "x", service: "big",
+                    namespace: "a")
+            }
+            let upstream = ListenAddress(address: .v4(0x7f00_0001), port: outsidePort)
+            try await withServer(upstreams: [upstream]) { server, port in
+                server.update { [domain = try name("b.a.svc.example.com")] in
+                    $0.setService(
+                        ServiceDescription(kind: .external(domain)), namespace: "default", name: "out")
+                }
+                for socket in try [LoopbackSocket(datagram: port), LoopbackSocket(stream: port)] {
+                    let direct = try Response(
+                        reading: await socket.ask(query("b.a.svc.example.com").message()))
+                    #expect(direct.answer.answers.map(\.text) == ["b.a.svc.example.com. A 192.0.2.1"])
+                    let alias = try Response(
+                        reading: await socket.ask(query("out.default.svc.cluster.local").message()))
+                    #expect(
+                        alias.answer.answers.map(\.text) == [
+                            "out.default.svc.cluster.local. CNAME b.a.svc.example.com.",
+                            "b.a.svc.example.com. A 192.0.2.1",
+                        ])
+                    let missing = try Response(
+                        reading: await socket.ask(query("x.a.svc.example.com").message()))
+                    #expect(missing.answer.code == .nameError)
+                }
+                // Too long for a datagram between the servers.
+                let big = try Response(
+                    reading: await LoopbackSocket(stream: port).ask(query("big.a.svc.example.com").message()))
+                #expect(big.answer.answers.count == 200)
+            }
+        }
+    }
+
+    @Test func withoutOtherServersTheAnswerIsAFailure() async throws {
+        try await withServer { _, port in
+            let response = try Response(
+                reading: await LoopbackSocket(datagram: port).ask(query("example.com").message()))
+            #expect(response.answer.code == .serverFailure)
+        }
+    }
+
+    @Test func nonsenseIsSurvived() async throws {
+        try await withServer { _, port in
+            var generator = SeededGenerator(seed: 8)
+            let socket = try LoopbackSocket(datagram: port)
+            for _ in 0..<500 {
+                let count = Int.random(in: 0...1400, using: &generator)
+                // The response bit is set, so that nothing comes back.
+                var bytes = (0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) }
+                if count > 2 { bytes[2] |= 0x80 }
+                try socket.send(bytes)
+            }
+            let stream = try LoopbackSocket(stream: port)
+            try stream.send([0, 3, 1, 2, 3])
+            let query = try query("web.default.svc.cluster.local")
+            #expect(try Response(reading: await socket.ask(query.message())).answers(query))
+        }
+    }
+
+    @Test func anAddressInUseIsSaid() async throws {
+        let taken = try LoopbackSocket(listener: ())
+        let server = try DNSServer(
+            configuration: DNSConfiguration(listen: [
+                ListenAddress(address: .v4(0x7f00_0001), port: taken.port)
+            ]),
+            informers: nil, clock: ContinuousClock(), logger: Logger(label: "test"))
+        await #expect(throws: DNSError.self) { try await server.bind() }
+    }
+
+    @Test(.enabled(if: access("/usr/bin/dig", X_OK) == 0))
+    func digUnderstandsUs() async throws {
+        try await withServer { _, port in
+            @Sendable func dig(_ arguments: String) async throws -> String {
+                try await offThePool {
+                    try output(of: "/usr/bin/dig @127.0.0.1 -p \(port) +tries=1 \(arguments) 2>&1")
+                }
+            }
+            #expect(try await dig("+short web.default.svc.cluster.local") == "10.96.12.34\n")
+            #expect(try await dig("+short +tcp web.default.svc.cluster.local") == "10.96.12.34\n")
+            #expect(try await dig("+short -x 10.96.12.34") == "web.default.svc.cluster.local.\n")
+            #expect(
+                try await dig("+short +search +domain=default.svc.cluster.local +ndots=5 web")
+                    == "10.96.12.34\n")
+            #expect(
+                try await dig("+short SRV _http._tcp.web.default.svc.cluster.local")
+                    == "0 100 80 web.default.svc.cluster.local.\n")
+            let missing = try await dig("missing.default.svc.cluster.local")
+            #expect(missing.contains("status: NXDOMAIN"))
+            #expect(missing.contains("flags: qr aa rd ra;"))
+            #expect(missing.contains("cluster.local.\t\t0\tIN\tSOA"))
+            #expect(!missing.contains("malformed"))
+            #expect(try await dig("+opcode=notify web.default.svc.cluster.local").contains("status: NOTIMP"))
+            #expect(try await dig("CH TXT version.bind").contains("status: REFUSED"))
+            #expect(
+                try await dig("+edns=1 +noednsnegotiation web.default.svc.cluster.local").contains(
+                    "status: BADVERS"))
+            #expect(try await dig("AXFR cluster.local").contains("Transfer failed"))
+        }
+    }
+
+    private func withServer(
+        domain: String = "cluster.local", upstreams: [ListenAddress] = [],
+        _ body: (DNSServer, UInt16) async throws -> Void
+    ) async throws {
+        let configuration = DNSConfiguration(
+            listen: [ListenAddress(address: .v4(0x7f00_0001), port: 0)], domain: domain,
+            ranges: [try #require(AddressRange("10.96.0.0/16"))], resolverFile: "/nonexistent",
+            upstreams: upstreams, threads: 2)
+        let server = try DNSServer(
+            configuration: configuration, informers: nil, clock: ContinuousClock(),
+            logger: Logger(label: "test"))
+        server.update {
+            $0.missing = []
+            $0.setService(
+                ServiceDescription(
+                    kind: .addressed([.v4(0x0a60_0c22)]),
+                    ports: [ServiceDescription.Port(name: "http", transport: "TCP", number: 80)]),
+                namespace: "default", name: "web")
+        }
+        try await server.bind()
+        let port = try #require(server.addresses.first?.port)
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { try await server.run() }
+            defer { tasks.cancelAll() }
+            try await body(server, port)
+        }
+    }
+}
+
+/// A client, or a server that never answers, on loopback.
+private final class LoopbackSocket: Sendable {
+    private let descriptor: Int32
+    private let isStream: Bool
+    let port: UInt16
+
+    struct Failure: Error {
+        let call: String
+        let number: Int32
+    }
+
+    convenience init(datagram port: UInt16) throws {
+        try self.init(SOCK_DGRAM, port)
+        try connect()
+    }
+
+    convenience init(stream port: UInt16) throws {
+        try self.init(SOCK_STREAM, port)
+        try connect()
+    }
+
+    /// Holds a port.
+    init(listener: Void) throws {
+        isStream = false
+        descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
+        guard descriptor >= 0 else { throw Failure(call: "socket", number: errno) }
+        guard Self.withAddress(0, { [descriptor] in bind(descriptor, $0, $1) }) == 0 else {
+            throw Failure(call: "bind", number: errno)
+        }
+        var own = sockaddr_in()
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        _ = withUnsafeMutablePointer(to: &own) { [descriptor] own in
+            own.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
+        }
+        port = UInt16(bigEndian: own.sin_port)
+    }
+
+    private init(_ type: __socket_type, _ port: UInt16) throws {
+        self.port = port
+        isStream = type == SOCK_STREAM
+        descriptor = socket(AF_INET, Int32(type.rawValue), 0)
+        guard descriptor >= 0 else { throw Failure(call: "socket", number: errno) }
+        // A test that waits this long has failed.
+        var patience = timeval(tv_sec: 20, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+    }
+
+    deinit { close(descriptor) }
+
+    private static func withAddress(
+        _ port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
+    ) -> Int32 {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = port.bigEndian
+        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        return withUnsafePointer(to: address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+    }
+
+    private func connect() throws {
+        guard Self.withAddress(port, { Glibc.connect(descriptor, $0, $1) }) == 0 else {
+            throw Failure(call: "connect", number: errno)
+        }
+    }
+
+    func send(_ bytes: [UInt8]) throws {
+        let sent = bytes.withUnsafeBytes {
+            Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+        }
+        guard sent == bytes.count else { throw Failure(call: "send", number: errno) }
+    }
+
+    private func receive(_ count: Int, whole: Bool) throws -> [UInt8] {
+        var buffer = [UInt8](repeating: 0, count: count)
+        let flags = whole ? Int32(MSG_WAITALL) : 0
+        let got = buffer.withUnsafeMutableBytes { recv(descriptor, $0.baseAddress, count, flags) }
+        guard got > 0 else { throw Failure(call: "recv", number: errno) }
+        return Array(buffer[..<got])
+    }
+
+    func receiveFrame() async throws -> [UInt8] {
+        try await offThePool { try self.nextFrame() }
+    }
+
+    private func nextFrame() throws -> [UInt8] {
+        let length = try receive(2, whole: true)
+        return try receive(Int(length[0]) << 8 | Int(length[1]), whole: true)
+    }
+
+    func ask(_ message: [UInt8]) async throws -> [UInt8] {
+        try await offThePool { [self] in
+            guard isStream else {
+                try send(message)
+                return try receive(2048, whole: false)
+            }
+            try send([UInt8(message.count >> 8), UInt8(message.count & 0xff)] + message)
+            return try nextFrame()
+        }
+    }
+}
+
+/// Runs what blocks where it does not keep tasks from running.
+private func offThePool<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value
+{
+    try await NIOThreadPool.singleton.runIfActive(body)
+}
+
+/// What a command of the shell prints.
+private func output(of command: String) throws -> String {
+    guard let pipe = popen(command, "r") else { throw LoopbackSocket.Failure(call: "popen", number: errno) }
+    defer { pclose(pipe) }
+    var text = ""
+    var buffer = [CChar](repeating: 0, count: 4096)
+    while fgets(&buffer, Int32(buffer.count), pipe) != nil {
+        text += String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+    return text
+}

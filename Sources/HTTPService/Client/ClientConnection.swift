@@ -32,7 +32,7 @@ struct ClientConnection: Sendable {
                     stream.eventLoop.makeCompletedFuture {
                         try stream.pipeline.syncOperations.addHandlers([
                             HTTP2FramePayloadToHTTP1ClientCodec(httpProtocol: .https),
-                            ClientHandler(isStream: true, onIdle: {}, onClose: {}),
+                            ClientHandler(inputEnd: nil, onIdle: {}, onClose: {}),
                         ])
                     }
                 }
@@ -71,8 +71,9 @@ struct Connector: Sendable {
 
     /// Opens a connection; `onIdle` and `onClose` are told about it from then on.
     func connect(
-        onlyHTTP1: Bool, onIdle: @escaping @Sendable (ClientConnection) -> Void,
-        onClose: @escaping @Sendable (any Channel) -> Void
+        forUpgrade: Bool,
+        onIdle: @escaping @Sendable (ClientConnection) -> Void = { $0.channel.close(promise: nil) },
+        onClose: @escaping @Sendable (any Channel) -> Void = { _ in }
     ) async throws -> ClientConnection {
         let opened = OneShot<ClientConnection>()
         let endpoint = configuration.endpoint
@@ -82,7 +83,7 @@ struct Connector: Sendable {
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try prepare(
-                        channel, opened: opened, onlyHTTP1: onlyHTTP1, onIdle: onIdle, onClose: onClose)
+                        channel, opened: opened, forUpgrade: forUpgrade, onIdle: onIdle, onClose: onClose)
                 }
             }
         let connecting: EventLoopFuture<any Channel>
@@ -120,7 +121,7 @@ struct Connector: Sendable {
     }
 
     private func prepare(
-        _ channel: any Channel, opened: OneShot<ClientConnection>, onlyHTTP1: Bool,
+        _ channel: any Channel, opened: OneShot<ClientConnection>, forUpgrade: Bool,
         onIdle: @escaping @Sendable (ClientConnection) -> Void,
         onClose: @escaping @Sendable (any Channel) -> Void
     ) throws {
@@ -128,11 +129,12 @@ struct Connector: Sendable {
         guard let tls else {
             try pipeline.addHandler(
                 ConnectionOpening(endpoint: configuration.endpoint, opened: opened) { channel in
-                    try serveHTTP1(on: channel, onIdle: onIdle, onClose: onClose)
+                    try serveHTTP1(on: channel, mayUpgrade: forUpgrade, onIdle: onIdle, onClose: onClose)
                 })
             return
         }
-        let context = onlyHTTP1 ? tls.http1 : tls.any
+        // HTTP/2 knows no upgrades.
+        let context = forUpgrade ? tls.http1 : tls.any
         try pipeline.addHandler(NIOSSLClientHandler(context: context, serverHostname: serverName))
         let opening = ConnectionOpening(endpoint: configuration.endpoint, opened: opened, whenActive: nil)
         try pipeline.addHandler(
@@ -146,7 +148,8 @@ struct Connector: Sendable {
                         if case .negotiated("h2") = result {
                             try serveHTTP2(on: channel, onClose: onClose)
                         } else {
-                            try serveHTTP1(on: channel, onIdle: onIdle, onClose: onClose)
+                            try serveHTTP1(
+                                on: channel, mayUpgrade: forUpgrade, onIdle: onIdle, onClose: onClose)
                         }
                     if !opened.resolve(.success(connection)) { channel.close(promise: nil) }
                 }
@@ -162,14 +165,18 @@ struct Connector: Sendable {
     }
 
     private func serveHTTP1(
-        on channel: any Channel, onIdle: @escaping @Sendable (ClientConnection) -> Void,
+        on channel: any Channel, mayUpgrade: Bool,
+        onIdle: @escaping @Sendable (ClientConnection) -> Void,
         onClose: @escaping @Sendable (any Channel) -> Void
     ) throws -> ClientConnection {
         var framing = HTTPRequestEncoder.Configuration()
         framing.automaticallySetFramingHeaders = false
         let loop = channel.eventLoop
+        let inputEnd = InputEndGate()
+        // A tunnel goes on when one side ends its direction.
+        try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: mayUpgrade)
         let handler = ClientHandler(
-            isStream: false,
+            inputEnd: inputEnd,
             onIdle: {
                 guard let handler = try? channel.pipeline.syncOperations.handler(type: ClientHandler.self)
                 else { return }
@@ -178,6 +185,7 @@ struct Connector: Sendable {
             },
             onClose: { onClose(channel) })
         try channel.pipeline.syncOperations.addHandlers([
+            inputEnd,
             HTTPRequestEncoder(configuration: framing),
             ByteToMessageHandler(HTTPResponseDecoder(leftOverBytesStrategy: .forwardBytes)),
             handler,

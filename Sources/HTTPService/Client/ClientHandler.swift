@@ -9,7 +9,11 @@ final class ClientHandler: ChannelDuplexHandler, RemovableChannelHandler {
     typealias OutboundIn = HTTPClientRequestPart
     typealias OutboundOut = HTTPClientRequestPart
 
+    /// Small writes of a body travel together up to this size.
+    private static let sliceSize = 256 * 1024
+
     private let isStream: Bool
+    private let inputEnd: InputEndGate?
     /// Called when the connection can take another exchange.
     private let onIdle: @Sendable () -> Void
     /// Called when the connection is closed.
@@ -28,8 +32,13 @@ final class ClientHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var switched: HTTPHeaders?
     private var timer: Scheduled<Void>?
 
-    init(isStream: Bool, onIdle: @escaping @Sendable () -> Void, onClose: @escaping @Sendable () -> Void) {
-        self.isStream = isStream
+    /// - Parameter inputEnd: the gate before the decoder of HTTP/1.1; nil for a stream of HTTP/2.
+    init(
+        inputEnd: InputEndGate?, onIdle: @escaping @Sendable () -> Void,
+        onClose: @escaping @Sendable () -> Void
+    ) {
+        self.inputEnd = inputEnd
+        isStream = inputEnd == nil
         self.onIdle = onIdle
         self.onClose = onClose
     }
@@ -84,22 +93,26 @@ final class ClientHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func pump() {
         // Flushing may call back here through channelWritabilityChanged.
-        guard let context, let outgoing, !isPumping else { return }
+        guard !isPumping else { return }
         isPumping = true
         defer { isPumping = false }
-        while context.channel.isWritable {
-            switch outgoing.takeNow() {
-            case .bytes(let bytes, _):
-                context.writeAndFlush(
-                    wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: bytes)))), promise: nil)
+        while let context, let outgoing, context.channel.isWritable {
+            var merged = ByteBuffer()
+            let taken = outgoing.takeAll(upTo: Self.sliceSize, into: &merged)
+            if merged.readableBytes > 0 {
+                context.writeAndFlush(wrapOutboundOut(.body(.byteBuffer(merged))), promise: nil)
+            }
+            switch taken {
+            case .bytes:
+                continue
             case .nothing:
                 return
             case .end:
                 self.outgoing = nil
                 return finishRequest()
             case .failure(let error):
-                fail(HTTPError(.connectionClosed, "the body of the request could not be read", cause: error))
-                return
+                return fail(
+                    HTTPError(.connectionClosed, "the body of the request could not be read", cause: error))
             }
         }
     }
@@ -127,6 +140,7 @@ final class ClientHandler: ChannelDuplexHandler, RemovableChannelHandler {
             if head.status == .switchingProtocols {
                 switched = head.headers
                 keepsAlive = false
+                inputEnd?.isHeld = true
             } else {
                 startResponse(head, of: exchange)
             }
@@ -227,7 +241,6 @@ final class ClientHandler: ChannelDuplexHandler, RemovableChannelHandler {
         let pipeline = channel.pipeline.syncOperations
         do {
             let tunnelHandler = TunnelHandler(eventLoop: context.eventLoop, onClose: onClose)
-            try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
             try pipeline.addHandler(tunnelHandler)
             let tunnel = tunnelHandler.makeTunnel(on: channel)
             let encoder = try pipeline.context(handlerType: HTTPRequestEncoder.self)
@@ -235,9 +248,7 @@ final class ClientHandler: ChannelDuplexHandler, RemovableChannelHandler {
             end()
             pipeline.removeHandler(context: context, promise: nil)
             pipeline.removeHandler(context: encoder, promise: nil)
-            // Leaving last, it hands the bytes that came behind the response to the tunnel.
-            pipeline.removeHandler(context: decoder, promise: nil)
-            channel.read()
+            inputEnd?.release(afterRemoving: decoder)
             if !exchange.outcome.resolve(.success(.switched(headers, tunnel))) { tunnel.close() }
         } catch {
             fail(HTTPError(.connectionClosed, "the connection closed while it was upgraded", cause: error))

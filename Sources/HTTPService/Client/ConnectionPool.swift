@@ -63,8 +63,7 @@ final class ConnectionPool: Sendable {
     func connectForUpgrade() async throws -> ClientConnection {
         if shared.withLock({ $0.isClosed }) { throw HTTPError(.closed, "the client was closed") }
         // Not entered anywhere: a tunnel belongs to whoever asked for it.
-        return try await connector.connect(onlyHTTP1: true, onIdle: { $0.channel.close(promise: nil) }) { _ in
-        }
+        return try await connector.connect(forUpgrade: true)
     }
 
     /// Closes all connections.
@@ -113,7 +112,7 @@ final class ConnectionPool: Sendable {
     }
 
     private func open() async throws -> ClientConnection {
-        let connection = try await connector.connect(onlyHTTP1: false) { [weak self] connection in
+        let connection = try await connector.connect(forUpgrade: false) { [weak self] connection in
             guard let self else { return connection.channel.close(promise: nil) }
             idle(connection)
         } onClose: { [weak self] channel in

@@ -283,71 +283,48 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
         return HTTPResponseHead(version: .http1_1, status: response.status, headers: headers)
     }
 
-    /// Writes what there is of the body, as much as the client takes.
+    /// Writes what there is of the body, as much as the client takes. Everything is flushed before looking whether the
+    /// channel is writable: only what is flushed counts when TLS is below.
     private func pump() {
         // Flushing may call back here through channelWritabilityChanged.
-        guard let context, let outgoing, !isPumping else { return }
+        guard !isPumping else { return }
         isPumping = true
-        var wrote = false
-        defer {
-            if wrote { self.context?.flush() }
-            isPumping = false
-        }
-        switch outgoing {
-        case .bytes(let bytes, var sent):
-            while context.channel.isWritable {
+        defer { isPumping = false }
+        while let context, let outgoing, context.channel.isWritable {
+            switch outgoing {
+            case .bytes(let bytes, let sent):
                 let end = min(sent + Self.sliceSize, bytes.count)
                 let slice = ByteBuffer(bytes: bytes[sent..<end])
+                self.outgoing = end < bytes.count ? .bytes(bytes, sent: end) : nil
                 context.write(wrapOutboundOut(.body(.byteBuffer(slice))), promise: nil)
-                sent = end
-                guard sent < bytes.count else { return finishResponse() }
-                // Flushing tells whether the client keeps up.
-                context.flush()
-                guard self.outgoing != nil else { return }
-            }
-            self.outgoing = .bytes(bytes, sent: sent)
-        case .pipe(let pipe):
-            while context.channel.isWritable {
+                if end < bytes.count { context.flush() } else { return finishResponse() }
+            case .pipe(let pipe):
                 var merged = ByteBuffer()
-                let taken = Self.takeAll(pipe, into: &merged)
+                let taken = pipe.takeAll(upTo: Self.sliceSize, into: &merged)
                 if merged.readableBytes > 0 {
                     context.write(wrapOutboundOut(.body(.byteBuffer(merged))), promise: nil)
-                    wrote = true
                 }
                 switch taken {
-                case .bytes: continue
-                case .nothing: return
-                case .end:
-                    wrote = false
-                    return finishResponse()
-                case .failure(let error):
-                    if state.isDraining && error is CancellationError {
-                        // The server ends its streams in order to stop; that is no error to the client.
-                        wrote = false
-                        return finishResponse()
-                    }
+                case .bytes:
                     context.flush()
-                    wrote = false
-                    context.close(promise: nil)
-                    return
+                case .nothing:
+                    return context.flush()
+                case .end:
+                    return finishResponse()
+                case .failure(let error) where state.isDraining && error is CancellationError:
+                    // The server ends its streams in order to stop; that is no error to the client.
+                    return finishResponse()
+                case .failure:
+                    // Cut off: without its last chunk, or with RST_STREAM, the body cannot be taken for complete.
+                    context.flush()
+                    return context.close(promise: nil)
                 }
             }
-        }
-    }
-
-    /// Takes up to a slice's size of the small writes that came since, so that they travel together.
-    private static func takeAll(_ pipe: BytePipe, into merged: inout ByteBuffer) -> PipeState.Taken {
-        while true {
-            let taken = pipe.takeNow()
-            guard case .bytes(let bytes, _) = taken else { return taken }
-            merged.writeBytes(bytes)
-            if merged.readableBytes >= sliceSize { return taken }
         }
     }
 
     private func finishResponse() {
         guard let context else { return }
-        isPumping = false
         outgoing = nil
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
         if state.bodyIsOpen {
@@ -435,9 +412,7 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
             registration = nil
             pipeline.removeHandler(context: context, promise: nil)
             pipeline.removeHandler(context: encoder, promise: nil)
-            pipeline.removeHandler(context: decoder, promise: nil)
-            inputEnd?.release()
-            channel.read()
+            inputEnd?.release(afterRemoving: decoder)
             return tunnel
         } catch {
             context.close(promise: nil)

@@ -179,41 +179,6 @@ final class ConnectionPeer: Sendable {
     }
 }
 
-/// Holds back the news that the client ended its direction while it is not settled whether the connection becomes a
-/// tunnel: the decoder would throw away the bytes that came behind the request.
-final class InputEndGate: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-
-    /// Whether the news is held back.
-    var isHeld = false
-    private var hasEnded = false
-    private var context: ChannelHandlerContext?
-
-    func handlerAdded(context: ChannelHandlerContext) {
-        self.context = context
-    }
-
-    func handlerRemoved(context: ChannelHandlerContext) {
-        self.context = nil
-    }
-
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if case ChannelEvent.inputClosed = event, isHeld {
-            hasEnded = true
-        } else {
-            context.fireUserInboundEventTriggered(event)
-        }
-    }
-
-    /// Lets the news pass, now or when it comes.
-    func release() {
-        isHeld = false
-        guard hasEnded else { return }
-        hasEnded = false
-        context?.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
-    }
-}
-
 /// Closes a connection that does not finish its TLS handshake in time.
 private final class OpeningDeadline: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = Any

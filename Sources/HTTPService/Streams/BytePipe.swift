@@ -221,6 +221,17 @@ package final class BytePipe: Sendable {
         return taken
     }
 
+    /// Takes the chunks there are now, up to a size, so that small writes travel together.
+    /// - Returns: what came last: bytes if there may be more.
+    func takeAll(upTo size: Int, into buffer: inout ByteBuffer) -> PipeState.Taken {
+        while true {
+            let taken = takeNow()
+            guard case .bytes(let bytes, _) = taken else { return taken }
+            buffer.writeBytes(bytes)
+            if buffer.readableBytes >= size { return taken }
+        }
+    }
+
     /// Gives up reading: the writer's next write throws `error`, and `onAbandon` is called.
     package func abandon(_ error: any Error) {
         let wake = shared.withLock { shared in

@@ -6,6 +6,9 @@ final class TunnelHandler: ChannelDuplexHandler {
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
+    /// Small writes travel together up to this size.
+    private static let flushSize = 64 * 1024
+
     private let arriving = BytePipe()
     private let leaving = BytePipe()
     private var context: ChannelHandlerContext?
@@ -13,6 +16,7 @@ final class TunnelHandler: ChannelDuplexHandler {
     private var readIsWithheld = false
     private var inputHasEnded = false
     private var outputHasEnded = false
+    private var isPumping = false
     private let outputEnd: EventLoopPromise<Void>
     private let onClose: @Sendable () -> Void
 
@@ -90,32 +94,38 @@ final class TunnelHandler: ChannelDuplexHandler {
     }
 
     private func pump() {
-        guard let context, !outputHasEnded else { return }
-        var wrote = false
-        defer { if wrote { context.flush() } }
-        while context.channel.isWritable {
-            switch leaving.takeNow() {
-            case .bytes(let bytes, _):
-                context.write(wrapOutboundOut(ByteBuffer(bytes: bytes)), promise: nil)
-                wrote = true
+        // Flushing may call back here through channelWritabilityChanged.
+        guard !isPumping else { return }
+        isPumping = true
+        defer { isPumping = false }
+        // Everything is flushed before looking whether the channel is writable: only what is flushed counts when TLS
+        // is below.
+        while let context, !outputHasEnded, context.channel.isWritable {
+            var merged = ByteBuffer()
+            let taken = leaving.takeAll(upTo: Self.flushSize, into: &merged)
+            if merged.readableBytes > 0 { context.writeAndFlush(wrapOutboundOut(merged), promise: nil) }
+            switch taken {
+            case .bytes:
+                continue
             case .nothing:
                 return
             case .end:
-                outputHasEnded = true
-                wrote = false
-                // Closing the output of a channel whose input has ended closes it at once, with whatever is not
-                // written yet: so first let everything be written.
-                let channel = context.channel
-                let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
-                context.writeAndFlush(wrapOutboundOut(ByteBuffer()))
-                    .flatMap { channel.close(mode: .output) }
-                    .whenComplete { _ in handler.value.outputClosed() }
-                return
+                return endOutput(context)
             case .failure:
-                context.close(promise: nil)
-                return
+                return context.close(promise: nil)
             }
         }
+    }
+
+    private func endOutput(_ context: ChannelHandlerContext) {
+        outputHasEnded = true
+        // Closing the output of a channel whose input has ended closes it at once, with whatever is not written yet:
+        // so first let everything be written.
+        let channel = context.channel
+        let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer()))
+            .flatMap { channel.close(mode: .output) }
+            .whenComplete { _ in handler.value.outputClosed() }
     }
 
     private func outputClosed() {

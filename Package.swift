@@ -175,7 +175,9 @@ let package = Package(
             ["HTTPService", "KubernetesAPI", "KubernetesJSON", "KubernetesClient", "Netlink", logging, yams]),
         tests(
             "ClusterDNS",
-            ["KubernetesAPI", "KubernetesClient", "KubernetesJSON", nioPosix, logging, yams]),
+            [
+                "KubernetesAPI", "KubernetesClient", "KubernetesJSON", "HTTPService", nioPosix, logging, yams,
+            ]),
         tests("Netlink", ["CLinux"]),
         tests("Cluster", ["KubernetesJSON", yams]),
         .testTarget(

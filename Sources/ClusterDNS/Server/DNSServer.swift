@@ -91,21 +91,33 @@ public final class DNSServer: Sendable {
         var opened = Bound(datagrams: [], streams: [], addresses: [])
         do {
             for wanted in configuration.listen {
-                var address = wanted
-                for _ in 0..<threads {
-                    let socket = try DatagramSocket(address)
-                    address = socket.address
-                    opened.datagrams.append(socket)
-                }
-                opened.addresses.append(address)
-                opened.streams.append(
-                    try await StreamListener.bind(address, group: group, respond: respondToStream))
+                try await open(wanted, &opened, attempts: wanted.port == 0 ? 20 : 1)
             }
         } catch {
             for stream in opened.streams { stream.channel.close(promise: nil) }
             throw error
         }
         bound.withLock { $0 = opened }
+    }
+
+    /// A port that was free for UDP may be taken for TCP; another attempt gets another one.
+    private func open(_ wanted: ListenAddress, _ opened: inout Bound, attempts: Int) async throws(DNSError) {
+        var address = wanted
+        var datagrams: [DatagramSocket] = []
+        for _ in 0..<threads {
+            let socket = try DatagramSocket(address)
+            address = socket.address
+            datagrams.append(socket)
+        }
+        do throws(DNSError) {
+            let stream = try await StreamListener.bind(address, group: group, respond: respondToStream)
+            opened.streams.append(stream)
+        } catch {
+            guard attempts > 1 else { throw error }
+            return try await open(wanted, &opened, attempts: attempts - 1)
+        }
+        opened.datagrams += datagrams
+        opened.addresses.append(address)
     }
 
     private var threads: Int {

@@ -1,0 +1,203 @@
+public import HTTPService
+import KubernetesAPI
+import KubernetesJSON
+public import Logging
+public import ObjectStore
+
+/// The Kubernetes API over a store: authenticates, authorises, routes and answers requests.
+///
+/// It knows no sockets: an `HTTPServer` hands it requests from the network, and the other rooms of the same
+/// process hand it theirs directly.
+public final class APIServer: HTTPResponder {
+    private let core: ServerCore
+    private let authenticator: Authenticator
+    private let nodes: any NodeConnector
+    private let system: SystemPaths
+    private let addresses: ServiceAddresses
+    private let configuration: APIServerConfiguration
+
+    /// Sets the server up, with the Service addresses that are in use taken from the store.
+    ///
+    /// - Parameters:
+    ///   - credentials: nil when nobody from outside is to be let in.
+    ///   - nodes: reaches the agents behind `pods/log`, `exec`, `attach` and `portforward`.
+    /// - Throws: `configuration` when the Service range makes no sense.
+    public init(
+        configuration: APIServerConfiguration, store: ObjectStore,
+        credentials: (any CredentialVerifier)?, nodes: any NodeConnector, logger: Logger
+    ) throws(APIServerError) {
+        guard let range = IPv4Range(configuration.serviceRange) else {
+            throw APIServerError(
+                .configuration,
+                "the Service range must be an IPv4 range such as 10.96.0.0/16, not \"\(configuration.serviceRange)\""
+            )
+        }
+        self.configuration = configuration
+        self.nodes = nodes
+        let addresses = ServiceAddresses(range: range, nodePorts: configuration.nodePorts)
+        self.addresses = addresses
+        let registry = Registry.standard(addresses: addresses)
+        let core = ServerCore(
+            store: store, registry: registry, authorizer: BuiltInAuthorizer(), clock: configuration.clock,
+            now: configuration.now, logger: logger)
+        self.core = core
+        authenticator = Authenticator(
+            credentials: credentials,
+            exists: { subject in
+                guard
+                    let account = core.find(
+                        ServiceAccount.self, subject.serviceAccount, namespace: subject.namespace),
+                    account.metadata.uid == subject.serviceAccountUID
+                else { return false }
+                guard let pod = subject.podName else { return true }
+                return core.find(Pod.self, pod, namespace: subject.namespace)?.metadata.uid
+                    == subject.podUID
+            }, audiences: configuration.audiences)
+        system = SystemPaths(
+            discovery: DiscoveryDocuments(registry), documents: OpenAPIDocuments(registry: registry),
+            health: { [HealthCheck("ping"), HealthCheck("etcd")] },
+            serverAddress: "\(configuration.advertisedAddress):\(configuration.advertisedPort)")
+        try adoptServices()
+    }
+
+    private func adoptServices() throws(APIServerError) {
+        do {
+            let page = try core.store.list(resource: Service.resource.groupResource, namespace: nil)
+            for stored in page.objects { addresses.adopt(try Service(json: stored.bytes)) }
+        } catch {
+            throw APIServerError(.bootstrap, "the stored Services cannot be read", cause: error)
+        }
+    }
+
+    /// Makes what every cluster has (namespaces, `default/kubernetes`) and keeps it right until cancelled.
+    public func run() async throws {
+        try await bootstrap().run()
+    }
+
+    /// Makes what every cluster has, once: afterwards clients find it.
+    public func prepare() async throws(APIServerError) {
+        try await bootstrap().makeAll()
+    }
+
+    private func bootstrap() -> Bootstrap {
+        Bootstrap(
+            core: core, responder: self, serviceAddress: addresses.first.description,
+            address: configuration.advertisedAddress, port: configuration.advertisedPort)
+    }
+
+    // MARK: Requests
+
+    public func respond(to request: HTTPRequest) async -> HTTPResponse {
+        let isPretty = APIServer.wantsPretty(request)
+        var form = ResponseForm(isPretty: isPretty)
+        do {
+            let segments = request.pathSegments
+            let info = RequestInfo(request, segments)
+            if let negotiated = ResponseForm.negotiate(
+                accept: request.headers.first(name: "accept"), allowsTransforms: info.isResourceRequest,
+                isPretty: isPretty)
+            {
+                form = negotiated
+            } else if info.isResourceRequest, !PodSubresourceName.streams.contains(info.subresource) {
+                throw APIError.notAcceptable(ResponseForm.acceptedTypes)
+            }
+            let user = try await authenticator.user(of: request)
+            let attributes = AccessAttributes(info)
+            guard core.authorizer.decide(user, attributes).isAllowed else {
+                throw APIError.forbidden(user, attributes)
+            }
+            guard info.isResourceRequest else {
+                guard let response = system.respond(request, segments, form) else {
+                    throw APIError.resourceNotFound
+                }
+                return response
+            }
+            let context = RequestContext(request: request, info: info, user: user, form: form)
+            return try await respond(context)
+        } catch let error as APIError {
+            var plain = form
+            plain.shape = .object
+            return Responding.failure(error, plain, logger: core.logger)
+        } catch {
+            core.logger.error("request failed", metadata: ["error": "\(error)"])
+            return Responding.failure(.internalError("\(error)"), ResponseForm(), logger: core.logger)
+        }
+    }
+
+    private func respond(_ context: RequestContext) async throws(APIError) -> HTTPResponse {
+        let info = context.info
+        if let resource = core.registry.resource(
+            group: info.group, version: info.version, plural: info.resource)
+        {
+            return try await respond(context, resource)
+        }
+        if let review = core.registry.review(
+            group: info.group, version: info.version, plural: info.resource)
+        {
+            let verbs = ReviewVerbs(core: core, authenticator: authenticator, context: context)
+            let answer = try await verbs.run(review)
+            guard case .object(let bytes) = answer.content else { throw .resourceNotFound }
+            var response = Responding.encoded(
+                bytes, context.form, status: answer.status, logger: core.logger)
+            Responding.add(answer.warnings, to: &response.headers)
+            return response
+        }
+        throw .resourceNotFound
+    }
+
+    private func respond(
+        _ context: RequestContext, _ resource: some AnyResource
+    ) async throws(APIError) -> HTTPResponse {
+        let writer = AnswerWriter(core: core, resource: resource.definition, context: context)
+        if let answer = try await special(context, resource.kind) { return try writer.response(answer) }
+        let verbs = ResourceVerbs(core: core, resource: resource.definition, context: context)
+        return try writer.response(try await verbs.run())
+    }
+
+    /// Subresources that do more than change a stored object.
+    private func special(_ context: RequestContext, _ kind: ResourceKind) async throws(APIError) -> Answer? {
+        let info = context.info
+        guard kind.isNamespaced, !info.namespace.isEmpty, !info.name.isEmpty else { return nil }
+        switch (kind.plural, info.subresource, info.verb) {
+        case ("pods", "binding", "create"):
+            return try await PodSubresources(core: core, context: context).bind()
+        case ("pods", "log", "get"), ("pods", "exec", "get"), ("pods", "exec", "create"),
+            ("pods", "attach", "get"), ("pods", "attach", "create"), ("pods", "portforward", "get"),
+            ("pods", "portforward", "create"):
+            return try await PodSubresources(core: core, context: context).forward(nodes)
+        case ("serviceaccounts", "token", "create"):
+            return try await TokenRequests(
+                core: core, authenticator: authenticator, context: context
+            ).issue()
+        default:
+            return nil
+        }
+    }
+
+    /// Indented answers for those who ask and for those who look with their own eyes.
+    private static func wantsPretty(_ request: HTTPRequest) -> Bool {
+        if let text = request.query.first("pretty") { return text != "false" && text != "0" }
+        let agent = request.headers.first(name: "user-agent") ?? ""
+        return ["curl", "Wget", "Mozilla/5.0"].contains { agent.hasPrefix($0) }
+    }
+}
+
+enum PodSubresourceName {
+    /// Their answers are streams, whatever the client accepts.
+    static let streams: Set<String> = ["log", "exec", "attach", "portforward", "proxy"]
+}
+
+extension RequestInfo {
+    /// Reads the attributes of a request.
+    init(_ request: HTTPRequest, _ segments: [String]) {
+        let isWatch = request.query.first("watch").map { $0 != "false" && $0 != "0" } ?? false
+        var fieldName: String?
+        if let text = request.query.first("fieldSelector"), let selector = try? FieldSelector.parse(text) {
+            fieldName = selector.exactValue(of: "metadata.name")
+        }
+        self.init(
+            method: request.method.rawValue,
+            path: "/" + segments.joined(separator: "/"), segments: segments, isWatch: isWatch,
+            fieldName: fieldName)
+    }
+}

@@ -1,0 +1,76 @@
+import KubernetesAPI
+
+/// The `apps` group, `v1`.
+enum AppsResources {
+    static let all: [any AnyResource] = [deployments, replicaSets]
+
+    static let deployments: Resource<Deployment> = {
+        var resource = Resource<Deployment>()
+        resource.table = AppsTables.deployments
+        resource.subresources = [.scale, .status("Deployment")]
+        resource.generationDiffers = { new, old in
+            // Annotations carry the rollout's history and count as a change of what is wanted.
+            new.spec != old.spec || new.metadata.annotations != old.metadata.annotations
+        }
+        resource.prepareForCreate = { $0.status = DeploymentStatus() }
+        resource.prepareForUpdate = { $0.status = $1.status }
+        resource.prepareForStatusUpdate = { new, old in
+            new.spec = old.spec
+            new.metadata.labels = old.metadata.labels
+        }
+        resource.scale = ScaleRules(
+            wanted: { $0.spec.replicas ?? 0 }, present: { $0.status.replicas },
+            selector: { Selectors.describe($0.spec.selector) }, set: { $0.spec.replicas = $1 })
+        return resource
+    }()
+
+    static let replicaSets: Resource<ReplicaSet> = {
+        var resource = Resource<ReplicaSet>()
+        resource.table = AppsTables.replicaSets
+        resource.fieldLabels = ["status.replicas"]
+        resource.fields = { ["status.replicas": "\($0.status.replicas)"] }
+        resource.subresources = [.scale, .status("ReplicaSet")]
+        resource.generationDiffers = { $0.spec != $1.spec }
+        resource.prepareForCreate = { $0.status = ReplicaSetStatus() }
+        resource.prepareForUpdate = { $0.status = $1.status }
+        resource.prepareForStatusUpdate = { $0.spec = $1.spec }
+        resource.scale = ScaleRules(
+            wanted: { $0.spec.replicas ?? 0 }, present: { $0.status.replicas },
+            selector: { Selectors.describe($0.spec.selector) }, set: { $0.spec.replicas = $1 })
+        return resource
+    }()
+}
+
+/// The `coordination.k8s.io` group, `v1`.
+enum CoordinationResources {
+    static let all: [any AnyResource] = [leases]
+
+    static let leases: Resource<Lease> = {
+        var resource = Resource<Lease>()
+        resource.table = AppsTables.leases
+        resource.createsOnUpdate = true
+        resource.updatesUnconditionally = false
+        return resource
+    }()
+}
+
+/// The `discovery.k8s.io` group, `v1`.
+enum DiscoveryResources {
+    static let all: [any AnyResource] = [slices]
+
+    static let slices: Resource<EndpointSlice> = {
+        var resource = Resource<EndpointSlice>()
+        resource.table = ServiceTable.slices
+        resource.generationDiffers = { new, old in
+            var new = new
+            var old = old
+            // Everything but the system's own metadata counts; labels and annotations do.
+            new.metadata = ObjectMeta(
+                labels: new.metadata.labels, annotations: new.metadata.annotations)
+            old.metadata = ObjectMeta(
+                labels: old.metadata.labels, annotations: old.metadata.annotations)
+            return new != old
+        }
+        return resource
+    }()
+}

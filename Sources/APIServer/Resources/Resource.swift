@@ -1,0 +1,143 @@
+import KubernetesAPI
+import KubernetesJSON
+
+/// One kind as the server offers it: what can be done with it, and the rules that are its own.
+///
+/// Everything here is a value or a pure function; `ResourceVerbs` acts on it. A kind is added by
+/// describing it in `Schema/`, registering one of these, and writing its rules.
+package struct Resource<Object: KubernetesObject>: Sendable, AnyResource {
+    /// What discovery says can be done, sorted.
+    package var verbs = ResourceVerb.all
+    /// The columns of `kubectl get`.
+    package var table = TablePrinter<Object>.basic
+    /// The field labels, beside `metadata.name` and `metadata.namespace`, that objects can be
+    /// selected by.
+    package var fieldLabels: [String] = []
+    /// The values of `fieldLabels`.
+    package var fields: @Sendable (Object) -> [String: String] = { _ in [:] }
+    /// Subresources by name, in the order of discovery.
+    package var subresources: [Subresource] = []
+    /// Clears what a client may not set in a new object, and sets what the server decides.
+    package var prepareForCreate: @Sendable (inout Object) -> Void = { _ in }
+    /// Carries over what a client may not change with an update of the main resource.
+    package var prepareForUpdate: @Sendable (inout Object, _ old: Object) -> Void = { _, _ in }
+    /// Carries over everything but what the `status` subresource may change.
+    package var prepareForStatusUpdate: (@Sendable (inout Object, _ old: Object) -> Void)?
+    /// Whether two states differ in what `metadata.generation` counts; nil for kinds without generation.
+    package var generationDiffers: (@Sendable (Object, Object) -> Bool)?
+    /// The scale of the object, for kinds with a `scale` subresource.
+    package var scale: ScaleRules<Object>?
+    /// Seconds that an object stays after it was deleted, given the client's wish; nil for kinds that go
+    /// at once.
+    package var gracePeriod: (@Sendable (Object, _ wish: Int?) -> Int)?
+    /// Admission of a new object: fills in what the cluster decides, or refuses.
+    package var admit: (@Sendable (inout Object, any AdmissionLookup) throws(APIError) -> Void)?
+    /// Allocation of what is unique in the cluster, such as Service addresses.
+    package var allocate:
+        (@Sendable (inout Object, _ old: Object?, _ isDryRun: Bool) throws(APIError) -> Reservation)?
+    /// Gives back what an object that is gone had allocated.
+    package var deallocate: (@Sendable (Object) -> Void)?
+    /// Messages for the client about an object that is valid and yet questionable.
+    package var warnings: @Sendable (Object) -> [String] = { _ in [] }
+    /// Set for kinds whose every use is answered with a deprecation warning.
+    package var deprecation: String?
+    /// Whether PUT of an object that does not exist creates it.
+    package var createsOnUpdate = false
+    /// Whether PUT works without a resourceVersion.
+    package var updatesUnconditionally = true
+    /// Whether a deletion is answered with the object in place of a Status.
+    package var returnsDeletedObject = false
+
+    package init() {}
+
+    package var definition: Resource<Object> { self }
+}
+
+/// A `Resource` of whatever kind; open it to reach the typed one.
+package protocol AnyResource: Sendable {
+    associatedtype Object: KubernetesObject
+    var definition: Resource<Object> { get }
+}
+
+extension AnyResource {
+    package var kind: ResourceKind { Object.resource }
+    package var subresources: [Subresource] { definition.subresources }
+}
+
+/// The verbs of API resources.
+package enum ResourceVerb {
+    package static let all = [
+        "create", "delete", "deletecollection", "get", "list", "patch", "update", "watch",
+    ]
+}
+
+/// A subresource as discovery describes it.
+package struct Subresource: Sendable, Hashable {
+    package var name: String
+    package var kind: String
+    package var verbs: [String]
+    /// Group and version of `kind` where they differ from the resource's.
+    package var group: String?
+    package var version: String?
+    package var groupVersionOfKind: (group: String, version: String)? {
+        guard let group, let version else { return nil }
+        return (group, version)
+    }
+
+    package init(_ name: String, kind: String, verbs: [String], group: String? = nil, version: String? = nil)
+    {
+        self.name = name
+        self.kind = kind
+        self.verbs = verbs
+        self.group = group
+        self.version = version
+    }
+
+    static func status(_ kind: String) -> Subresource {
+        Subresource("status", kind: kind, verbs: ["get", "patch", "update"])
+    }
+
+    static let scale = Subresource(
+        "scale", kind: "Scale", verbs: ["get", "patch", "update"], group: "autoscaling", version: "v1")
+}
+
+/// How a kind shows itself as `autoscaling/v1` Scale.
+package struct ScaleRules<Object>: Sendable {
+    package var wanted: @Sendable (Object) -> Int
+    package var present: @Sendable (Object) -> Int
+    package var selector: @Sendable (Object) -> String
+    package var set: @Sendable (inout Object, Int) -> Void
+
+    package init(
+        wanted: @escaping @Sendable (Object) -> Int, present: @escaping @Sendable (Object) -> Int,
+        selector: @escaping @Sendable (Object) -> String,
+        set: @escaping @Sendable (inout Object, Int) -> Void
+    ) {
+        self.wanted = wanted
+        self.present = present
+        self.selector = selector
+        self.set = set
+    }
+}
+
+/// Something taken out of a pool for an object that is about to be written. Exactly one of the two is
+/// called: `confirm` once it is written, `cancel` when it is not.
+package struct Reservation: Sendable {
+    package var confirm: @Sendable () -> Void
+    package var cancel: @Sendable () -> Void
+
+    package init(confirm: @escaping @Sendable () -> Void, cancel: @escaping @Sendable () -> Void) {
+        self.confirm = confirm
+        self.cancel = cancel
+    }
+
+    package static let none = Reservation(confirm: {}, cancel: {})
+}
+
+/// What admission may look up.
+package protocol AdmissionLookup: Sendable {
+    /// A namespace, or nil.
+    func namespace(_ name: String) -> Namespace?
+    /// A service account, or nil.
+    func serviceAccount(_ name: String, namespace: String) -> ServiceAccount?
+}

@@ -1,0 +1,194 @@
+import HTTPService
+import KubernetesAPI
+import KubernetesJSON
+import Logging
+import ObjectStore
+
+/// Gives a verb's answer the form the client asked for.
+struct AnswerWriter<Object: KubernetesObject>: Sendable {
+    let core: ServerCore
+    let resource: Resource<Object>
+    let context: RequestContext
+
+    private var form: ResponseForm { context.form }
+
+    func response(_ answer: Answer) throws(APIError) -> HTTPResponse {
+        var response: HTTPResponse
+        switch answer.content {
+        case .raw(let ready):
+            response = ready
+        case .object(let bytes):
+            response = Responding.encoded(
+                try object(bytes), form, status: answer.status, logger: core.logger)
+        case .list(let list):
+            response = Responding.encoded(
+                try self.list(list), form, status: answer.status, logger: core.logger)
+        case .watch(let watch):
+            response = try self.watch(watch)
+        }
+        Responding.add(answer.warnings, to: &response.headers)
+        return response
+    }
+
+    // MARK: Shapes
+
+    private func included() throws(APIError) -> IncludedObject {
+        guard let text = context.query.first("includeObject"), !text.isEmpty else { return .metadata }
+        guard let value = IncludedObject(rawValue: text) else {
+            throw .invalid(
+                options: "TableOptions",
+                [
+                    .notSupported(
+                        "includeObject", .string(text), ["Metadata", "None", "Object"])
+                ])
+        }
+        return value
+    }
+
+    private func tableWriter(_ version: String) throws(APIError) -> TableWriter<Object> {
+        TableWriter(resource.table, version: version, included: try included(), now: core.now())
+    }
+
+    private func object(_ bytes: [UInt8]) throws(APIError) -> [UInt8] {
+        switch form.shape {
+        case .object, .partialObjectList: return bytes
+        case .table(let version):
+            guard isOwnKind(bytes) else { return bytes }
+            let revision = StoredForm.layout(of: bytes)?.revision.map { bytes[$0] } ?? []
+            return try tableWriter(version).table(
+                [bytes], ListMeta(resourceVersion: String(decoding: revision, as: UTF8.self)))
+        case .partialObject(let version):
+            return isOwnKind(bytes) ? PartialMetadata.object(bytes, version: version) : bytes
+        }
+    }
+
+    /// Whether the bytes are an object of the resource's kind (and not a Status or Scale).
+    private func isOwnKind(_ bytes: [UInt8]) -> Bool {
+        bytes.starts(with: "{\"kind\":\"\(Object.resource.kind)\"".utf8)
+    }
+
+    private func list(_ list: ListAnswer) throws(APIError) -> [UInt8] {
+        let metadata = ListMeta(
+            resourceVersion: "\(list.revision)", continue: list.continuation,
+            remainingItemCount: list.remaining)
+        switch form.shape {
+        case .table(let version):
+            return try tableWriter(version).table(list.objects.map(\.bytes), metadata)
+        case .partialObjectList(let version), .partialObject(let version):
+            return ListWriter.list(
+                kind: "PartialObjectMetadataList", apiVersion: "meta.k8s.io/\(version)", metadata,
+                list.objects.map { PartialMetadata.object($0.bytes, version: version) })
+        case .object:
+            return ListWriter.list(
+                kind: Object.resource.listKind, apiVersion: Object.resource.apiVersion, metadata,
+                list.objects.map(\.bytes))
+        }
+    }
+
+    private func watch(_ watch: WatchAnswer) throws(APIError) -> HTTPResponse {
+        let transform: (@Sendable (WatchLine, Bool) -> [UInt8])?
+        switch form.shape {
+        case .object, .partialObjectList:
+            transform = nil
+        case .partialObject(let version):
+            transform = { line, _ in PartialMetadata.object(line.object, version: version) }
+        case .table(let version):
+            let resource = resource
+            let included = try included()
+            let now = core.now
+            transform = { line, isFirst in
+                let writer = TableWriter(
+                    resource.table, version: version, included: included, now: now())
+                let revision = StoredForm.layout(of: line.object)?.revision.map { line.object[$0] } ?? []
+                let metadata = ListMeta(resourceVersion: String(decoding: revision, as: UTF8.self))
+                return (try? writer.table([line.object], metadata, hasColumns: isFirst)) ?? line.object
+            }
+        }
+        let lines = WatchWriter(answer: watch, transform: transform, clock: core.clock)
+        return HTTPResponse(
+            headers: ["content-type": "application/json"],
+            body: .stream { writer in try await lines.run(writer) })
+    }
+}
+
+/// Lists as concatenated items.
+package enum ListWriter {
+    package static func list(
+        kind: String, apiVersion: String, _ metadata: ListMeta, _ items: [[UInt8]]
+    ) -> [UInt8] {
+        var writer = JSONWriter(capacity: 256)
+        writer.beginObject()
+        writer.key("kind")
+        writer.string(kind)
+        writer.key("apiVersion")
+        writer.string(apiVersion)
+        writer.key("metadata")
+        metadata.write(to: &writer)
+        writer.key("items")
+        writer.beginArray()
+        var bytes = writer.bytes
+        bytes.reserveCapacity(bytes.count + items.reduce(2) { $0 + $1.count + 1 })
+        var isFirst = true
+        for item in items {
+            if !isFirst { bytes.append(UInt8(ascii: ",")) }
+            isFirst = false
+            bytes.append(contentsOf: item)
+        }
+        bytes.append(contentsOf: "]}".utf8)
+        return bytes
+    }
+}
+
+/// Responses of bytes and of failures.
+enum Responding {
+    static func encoded(
+        _ json: [UInt8], _ form: ResponseForm, status: HTTPResponseStatus, logger: Logger
+    ) -> HTTPResponse {
+        switch form.encoding {
+        case .json:
+            let bytes = form.isPretty ? PrettyJSON.indent(json) + [UInt8(ascii: "\n")] : json
+            return HTTPResponse(status: status, contentType: "application/json", bytes)
+        case .yaml:
+            guard let value = try? JSONValue(json: json) else { break }
+            return HTTPResponse(status: status, contentType: "application/yaml", YAML.encode(value))
+        case .protobuf:
+            guard let bytes = ProtobufForm.encode(json) else { break }
+            return HTTPResponse(
+                status: status, contentType: "application/vnd.kubernetes.protobuf", bytes)
+        }
+        logger.error("an answer could not be written as \(form.encoding)")
+        return HTTPResponse(status: status, contentType: "application/json", json)
+    }
+
+    static func failure(_ error: APIError, _ form: ResponseForm, logger: Logger) -> HTTPResponse {
+        var response = encoded(
+            error.status.json(), form, status: HTTPResponseStatus(statusCode: error.status.code),
+            logger: logger)
+        if let seconds = error.status.details?.retryAfterSeconds, seconds > 0 {
+            response.headers.replaceOrAdd(name: "retry-after", value: "\(seconds)")
+        }
+        if error.status.code == 401 {
+            response.headers.replaceOrAdd(name: "www-authenticate", value: "Bearer realm=\"kubernetes\"")
+        }
+        return response
+    }
+
+    /// Warnings for people (RFC 9111, section 5.5 of its predecessor: code 299).
+    static func add(_ warnings: [String], to headers: inout HTTPHeaders) {
+        var seen: Set<String> = []
+        for warning in warnings where seen.insert(warning).inserted {
+            var quoted = ""
+            for scalar in warning.unicodeScalars {
+                switch scalar {
+                case "\"", "\\":
+                    quoted.unicodeScalars.append("\\")
+                    quoted.unicodeScalars.append(scalar)
+                case "\r", "\n": quoted.append(" ")
+                default:
+                    if scalar.value >= 0x20, scalar.value != 0x7F { quoted.unicodeScalars.append(scalar) }
+                }
+            }
+            headers.add(name: "warning", value: "299 - \"\(quoted)\"")
+        }
+    }
+}

@@ -1,0 +1,152 @@
+import HTTPService
+import KubernetesAPI
+import KubernetesJSON
+
+/// Answers the questions that are posted and not stored: who am I, may I, is this token good.
+struct ReviewVerbs: Sendable {
+    let core: ServerCore
+    let authenticator: Authenticator
+    let context: RequestContext
+
+    func run(_ review: Review) async throws(APIError) -> Answer {
+        guard context.info.verb == "create", context.info.name.isEmpty else { throw .methodNotAllowed }
+        if review.kind.isNamespaced, context.info.namespace.isEmpty { throw .methodNotAllowed }
+        switch review.question {
+        case .selfSubject: return try await selfSubject()
+        case .token: return try await token()
+        case .selfAccess: return try await selfAccess()
+        case .access: return try await access(namespace: nil)
+        case .localAccess: return try await access(namespace: context.info.namespace)
+        case .selfRules: return try await selfRules()
+        case .binding: return try await binding()
+        }
+    }
+
+    private func body<Object: KubernetesObject>(
+        _ type: Object.Type
+    ) async throws(APIError) -> (object: Object, warnings: [String], options: WriteQuery) {
+        let options = try WriteQuery(context.query, kind: "CreateOptions")
+        let decoded = try BodyDecoder.decode(
+            type, try await context.body(),
+            contentType: context.request.headers.first(name: "content-type"), options.fieldValidation)
+        return (decoded.object, decoded.warnings, options)
+    }
+
+    private func selfSubject() async throws(APIError) -> Answer {
+        var (review, warnings, _) = try await body(SelfSubjectReview.self)
+        review.metadata.creationTimestamp = core.now()
+        review.status.userInfo = info(context.user)
+        return .value(review, status: .created, warnings: warnings)
+    }
+
+    private func info(_ user: User) -> UserInfo {
+        UserInfo(username: user.name, uid: user.uid, groups: user.groups, extra: user.extra)
+    }
+
+    private func token() async throws(APIError) -> Answer {
+        var (review, warnings, _) = try await body(TokenReview.self)
+        guard !review.spec.token.isEmpty else {
+            throw .badRequest("token is required for TokenReview in authentication")
+        }
+        let audiences = review.spec.audiences.isEmpty ? authenticator.audiences : review.spec.audiences
+        review.status = TokenReviewStatus()
+        do {
+            let user = try authenticator.user(token: review.spec.token, audiences: audiences)
+            review.status.authenticated = true
+            review.status.user = info(user)
+            review.status.audiences = audiences
+        } catch {
+            review.status.error = "invalid bearer token"
+        }
+        return .value(review, status: .created, warnings: warnings)
+    }
+
+    private func selfAccess() async throws(APIError) -> Answer {
+        var (review, warnings, _) = try await body(SelfSubjectAccessReview.self)
+        let attributes = try attributes(
+            review.spec.resourceAttributes, review.spec.nonResourceAttributes, of: review)
+        review.status = status(core.authorizer.decide(context.user, attributes))
+        return .value(review, status: .created, warnings: warnings)
+    }
+
+    private func access(namespace: String?) async throws(APIError) -> Answer {
+        if let namespace {
+            var (review, warnings, _) = try await body(LocalSubjectAccessReview.self)
+            let attributes = try attributes(
+                review.spec.resourceAttributes, review.spec.nonResourceAttributes, of: review)
+            guard attributes.namespace == namespace else {
+                throw .badRequest(
+                    "spec.resourceAttributes.namespace must match namespace: \(namespace)")
+            }
+            review.status = status(core.authorizer.decide(user(review.spec), attributes))
+            return .value(review, status: .created, warnings: warnings)
+        }
+        var (review, warnings, _) = try await body(SubjectAccessReview.self)
+        let attributes = try attributes(
+            review.spec.resourceAttributes, review.spec.nonResourceAttributes, of: review)
+        review.status = status(core.authorizer.decide(user(review.spec), attributes))
+        return .value(review, status: .created, warnings: warnings)
+    }
+
+    private func user(_ spec: SubjectAccessReviewSpec) -> User {
+        User(name: spec.user, uid: spec.uid, groups: spec.groups, extra: spec.extra)
+    }
+
+    private func attributes<Object: KubernetesObject>(
+        _ resource: ResourceAttributes?, _ other: NonResourceAttributes?, of review: Object
+    ) throws(APIError) -> AccessAttributes {
+        switch (resource, other) {
+        case (let resource?, nil): return AccessAttributes(resource)
+        case (nil, let other?): return AccessAttributes(other)
+        default:
+            throw .invalid(
+                review,
+                [
+                    .invalid(
+                        "spec.resourceAttributes", .null,
+                        "exactly one of nonResourceAttributes or resourceAttributes must be specified")
+                ])
+        }
+    }
+
+    private func status(_ decision: AccessDecision) -> SubjectAccessReviewStatus {
+        SubjectAccessReviewStatus(allowed: decision.isAllowed, reason: decision.reason)
+    }
+
+    private func selfRules() async throws(APIError) -> Answer {
+        var (review, warnings, _) = try await body(SelfSubjectRulesReview.self)
+        let everything = AccessAttributes(
+            ResourceAttributes(namespace: review.spec.namespace, verb: "*", group: "*", resource: "*"))
+        var rules = SubjectRulesReviewStatus()
+        if core.authorizer.decide(context.user, everything).isAllowed {
+            rules.resourceRules = [ResourceRule(verbs: ["*"], apiGroups: ["*"], resources: ["*"])]
+            rules.nonResourceRules = [NonResourceRule(verbs: ["*"], nonResourceURLs: ["*"])]
+        } else {
+            rules.resourceRules = [
+                ResourceRule(
+                    verbs: ["create"], apiGroups: ["authentication.k8s.io"],
+                    resources: ["selfsubjectreviews"]),
+                ResourceRule(
+                    verbs: ["create"], apiGroups: ["authorization.k8s.io"],
+                    resources: ["selfsubjectaccessreviews", "selfsubjectrulesreviews"]),
+            ]
+            rules.nonResourceRules = [
+                NonResourceRule(
+                    verbs: ["get"],
+                    nonResourceURLs: [
+                        "/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi",
+                        "/openapi/*", "/readyz", "/version", "/version/",
+                    ])
+            ]
+        }
+        review.status = rules
+        return .value(review, status: .created, warnings: warnings)
+    }
+
+    /// The old path for bindings, `/namespaces/NS/bindings`: the pod is named in the body.
+    private func binding() async throws(APIError) -> Answer {
+        let (binding, warnings, options) = try await body(Binding.self)
+        return try await PodSubresources(core: core, context: context).bind(
+            binding, pod: binding.metadata.name, options, warnings: warnings)
+    }
+}

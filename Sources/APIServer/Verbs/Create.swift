@@ -1,0 +1,76 @@
+import KubernetesAPI
+import KubernetesJSON
+import ObjectStore
+
+extension ResourceVerbs {
+    func create() async throws(APIError) -> Answer {
+        let options = try WriteQuery(context.query, kind: "CreateOptions")
+        let decoded = try BodyDecoder.decode(
+            Object.self, try await context.body(),
+            contentType: context.request.headers.first(name: "content-type"), options.fieldValidation)
+        return try await create(decoded.object, options, warnings: decoded.warnings)
+    }
+
+    /// Creates an object that was read from a body.
+    func create(
+        _ draft: Object, _ options: WriteQuery, warnings: [String]
+    ) async throws(APIError) -> Answer {
+        var template = draft
+        try Preparation.settle(
+            &template.metadata, isNamespaced: kind.isNamespaced, namespace: info.namespace)
+        guard template.metadata.resourceVersion.isEmpty else {
+            // Upstream's storage says so, and what storage says has no reason.
+            throw APIError(
+                code: 500, reason: "",
+                message: "resourceVersion should not be set on objects to be created")
+        }
+        let isNameless = template.metadata.name.isEmpty && !template.metadata.generateName.isEmpty
+        var attempt = 1
+        while true {
+            do {
+                return try await createOnce(template, isNameless: isNameless, options, warnings)
+            } catch {
+                // A made-up name met one that exists: make up another.
+                guard isNameless, error.status.reason == "AlreadyExists", attempt < Self.maximumAttempts
+                else { throw error }
+                attempt += 1
+            }
+        }
+    }
+
+    private func createOnce(
+        _ template: Object, isNameless: Bool, _ options: WriteQuery, _ warnings: [String]
+    ) async throws(APIError) -> Answer {
+        var object = template
+        var generator = SystemRandomNumberGenerator()
+        try NamespaceAdmission.checkCreate(
+            of: kind, name: object.metadata.displayName, in: object.metadata.namespace, core)
+        try resource.admit?(&object, core)
+        if isNameless {
+            object.metadata.name = RandomName.generate(
+                from: object.metadata.generateName, using: &generator)
+        }
+        Preparation.forCreate(
+            &object, resource, uid: RandomName.uuid(using: &generator), now: core.now())
+        let errors = Validation.errors(creating: object)
+        if !errors.isEmpty { throw .invalid(object, errors) }
+        let key = key(object.metadata.name)
+        // Before anything is allocated for it: a name that is taken must not cost an address.
+        if core.store.get(key) != nil { throw .alreadyExists(kind, key.name) }
+        let reservation =
+            try resource.allocate?(&object, nil, options.isDryRun) ?? .none
+        let warnings = standingWarnings + warnings + resource.warnings(object)
+        if options.isDryRun {
+            return .value(object, status: .created, warnings: warnings)
+        }
+        do {
+            let draft = try StoredForm.draft(of: object, resource)
+            let stored = try await commit(.create(key, draft))
+            reservation.confirm()
+            return Answer(.object(stored.bytes), status: .created, warnings: warnings)
+        } catch {
+            reservation.cancel()
+            throw error
+        }
+    }
+}

@@ -1,0 +1,140 @@
+import KubernetesAPI
+import KubernetesJSON
+import ObjectStore
+
+extension ResourceVerbs {
+    func update(_ part: Part = .whole) async throws(APIError) -> Answer {
+        let options = try WriteQuery(context.query, kind: "UpdateOptions")
+        let decoded = try BodyDecoder.decode(
+            Object.self, try await context.body(),
+            contentType: context.request.headers.first(name: "content-type"), options.fieldValidation)
+        var object = decoded.object
+        try Preparation.settle(
+            &object.metadata, isNamespaced: kind.isNamespaced,
+            namespace: kind.isNamespaced ? info.namespace : "")
+        if object.metadata.name.isEmpty { object.metadata.name = info.name }
+        guard object.metadata.name == info.name else {
+            throw .badRequest(
+                "the name of the object (\(object.metadata.name)) does not match the name on the URL (\(info.name))"
+            )
+        }
+        guard core.store.get(key(info.name)) != nil else {
+            guard part == .whole, resource.createsOnUpdate else { throw .notFound(kind, info.name) }
+            guard object.metadata.uid.isEmpty, object.metadata.resourceVersion.isEmpty else {
+                throw .notFound(kind, info.name)
+            }
+            return try await create(object, options, warnings: decoded.warnings)
+        }
+        let wanted = object
+        // With a revision the client says what it knows; without one the update fits whatever is there.
+        return try await modify(
+            part, options, warnings: decoded.warnings,
+            retries: object.metadata.resourceVersion.isEmpty
+        ) { _ throws(APIError) in wanted }
+    }
+
+    /// Reads, changes and writes an object, again when others write in between.
+    ///
+    /// - Parameters:
+    ///   - retries: whether a conflict with another writer is met by a further attempt.
+    ///   - change: makes the new state of the present one.
+    func modify(
+        _ part: Part, _ options: WriteQuery, warnings: [String], retries: Bool,
+        _ change: (StoredObject) throws(APIError) -> Object
+    ) async throws(APIError) -> Answer {
+        var attempt = 1
+        while true {
+            let stored = try stored(info.name)
+            do {
+                return try await write(
+                    try change(stored), over: stored, part, options, warnings: warnings)
+            } catch {
+                guard retries, error.status.reason == "Conflict", attempt < Self.maximumAttempts,
+                    core.store.get(stored.key)?.revision != stored.revision
+                else { throw error }
+                attempt += 1
+            }
+        }
+    }
+
+    /// Writes a new state over the one it was made from.
+    func write(
+        _ draft: Object, over stored: StoredObject, _ part: Part, _ options: WriteQuery,
+        warnings: [String] = []
+    ) async throws(APIError) -> Answer {
+        let old = try StoredForm.decode(stored, as: Object.self)
+        var object = draft
+        switch part {
+        case .whole:
+            try Preparation.forUpdate(&object, old: old, resource)
+        case .status:
+            try Preparation.forStatusUpdate(&object, old: old, resource)
+        case .finalize:
+            try finalize(&object, old)
+        case .ephemeralContainers:
+            try takeEphemeralContainers(&object, old)
+        }
+        let errors = Validation.errors(updating: object, from: old, part == .status)
+        if !errors.isEmpty { throw .invalid(object, errors) }
+        let reservation =
+            part == .whole ? try resource.allocate?(&object, old, options.isDryRun) ?? .none : .none
+        let warnings = standingWarnings + warnings + (part == .whole ? resource.warnings(object) : [])
+        if options.isDryRun {
+            object.metadata.resourceVersion = old.metadata.resourceVersion
+            return .value(object, warnings: warnings)
+        }
+        do {
+            let draft = try StoredForm.draft(of: object, resource)
+            if isReleased(object) {
+                // The last that held the object back is gone, and so is the object.
+                let gone = try await commit(.delete(stored.key, expected: stored.revision))
+                reservation.confirm()
+                resource.deallocate?(object)
+                object.metadata.resourceVersion = "\(gone.revision)"
+                return .value(object, warnings: warnings)
+            }
+            let result = try await commit(.update(stored.key, draft, expected: stored.revision))
+            reservation.confirm()
+            return Answer(.object(result.bytes), warnings: warnings)
+        } catch {
+            reservation.cancel()
+            throw error
+        }
+    }
+
+    private func isReleased(_ object: Object) -> Bool {
+        guard Preparation.isReleased(object.metadata) else { return false }
+        // A namespace also waits for its contents.
+        if let namespace = object as? Namespace { return namespace.spec.finalizers.isEmpty }
+        return true
+    }
+
+    /// `namespaces/finalize` changes only what holds the namespace back.
+    private func finalize(_ object: inout Object, _ old: Object) throws(APIError) {
+        guard let wanted = object as? Namespace, var namespace = old as? Namespace else {
+            throw .resourceNotFound
+        }
+        try checkRevision(wanted.metadata, old.metadata)
+        namespace.spec.finalizers = wanted.spec.finalizers
+        guard let result = namespace as? Object else { throw .resourceNotFound }
+        object = result
+    }
+
+    /// `pods/ephemeralcontainers` changes only that list.
+    private func takeEphemeralContainers(_ object: inout Object, _ old: Object) throws(APIError) {
+        guard let wanted = object as? Pod, var pod = old as? Pod else { throw .resourceNotFound }
+        try checkRevision(wanted.metadata, old.metadata)
+        if pod.spec.ephemeralContainers != wanted.spec.ephemeralContainers {
+            pod.spec.ephemeralContainers = wanted.spec.ephemeralContainers
+            pod.metadata.generation += 1
+        }
+        guard let result = pod as? Object else { throw .resourceNotFound }
+        object = result
+    }
+
+    private func checkRevision(_ wanted: ObjectMeta, _ old: ObjectMeta) throws(APIError) {
+        guard wanted.resourceVersion.isEmpty || wanted.resourceVersion == old.resourceVersion else {
+            throw .conflict(kind, old.name, APIError.modifiedMessage)
+        }
+    }
+}

@@ -1,0 +1,89 @@
+import APIServer
+import HTTPService
+import KubernetesAPI
+import KubernetesJSON
+import Testing
+
+@Suite struct AccessTests {
+    func certificate(_ text: String) -> Peer { .certificates([Array(text.utf8)]) }
+
+    @Test func certificates() async throws {
+        let api = try await Harness()
+        let admin = try await api.send(
+            .GET, Harness.pods, peer: certificate("CN/kubernetes-admin/system:masters"))
+        #expect(admin.status == 200)
+        let nobody = try await api.send(.GET, Harness.pods, peer: certificate("CN/nobody"))
+        #expect(nobody.status == 403)
+        #expect(
+            nobody.message
+                == #"pods is forbidden: User "nobody" cannot list resource "pods" in API group "" "#
+                + #"in the namespace "default""#)
+        #expect(nobody.json["details"]?["kind"] == "pods")
+        let bad = try await api.send(.GET, Harness.pods, peer: certificate("forged"))
+        #expect(bad.status == 401)
+        #expect(bad.message == "Unauthorized")
+        let everywhere = try await api.send(
+            .GET, "/apis/apps/v1/deployments", peer: certificate("CN/nobody"))
+        #expect(
+            everywhere.message
+                == #"deployments.apps is forbidden: User "nobody" cannot list resource "deployments" "#
+                + #"in API group "apps" at the cluster scope"#)
+    }
+
+    @Test func anonymous() async throws {
+        let api = try await Harness()
+        #expect(try await api.send(.GET, "/healthz", peer: .anonymous).text == "ok")
+        #expect(try await api.send(.GET, "/version", peer: .anonymous).status == 200)
+        let api1 = try await api.send(.GET, "/api", peer: .anonymous)
+        #expect(api1.status == 403)
+        #expect(api1.message == #"forbidden: User "system:anonymous" cannot get path "/api""#)
+    }
+
+    @Test func tokens() async throws {
+        let api = try await Harness()
+        let issued = try await api.post(
+            "/api/v1/namespaces/default/serviceaccounts/default/token", #"{"spec":{"expirationSeconds":600}}"#
+        )
+        #expect(issued.status == 201)
+        #expect(issued.json["status"]?["expirationTimestamp"] == "2027-01-15T08:10:00Z")
+        let token = try #require(issued.json["status"]?["token"]?.stringValue)
+        let headers: HTTPHeaders = ["authorization": "Bearer \(token)"]
+        let who = try await api.send(
+            .POST, "/apis/authentication.k8s.io/v1/selfsubjectreviews", "{}", headers: headers,
+            peer: .anonymous)
+        #expect(who.status == 201)
+        #expect(who.json["status"]?["userInfo"]?["username"] == "system:serviceaccount:default:default")
+        let denied = try await api.send(.GET, Harness.pods, headers: headers, peer: .anonymous)
+        #expect(denied.status == 403)
+        // A token ends with its account.
+        _ = try await api.delete("/api/v1/namespaces/default/serviceaccounts/default")
+        #expect(try await api.send(.GET, "/api", headers: headers, peer: .anonymous).status == 401)
+        let short = try await api.post(
+            "/api/v1/namespaces/kube-system/serviceaccounts", #"{"metadata":{"name":"x"}}"#)
+        #expect(short.status == 201)
+        let refused = try await api.post(
+            "/api/v1/namespaces/kube-system/serviceaccounts/x/token", #"{"spec":{"expirationSeconds":60}}"#)
+        #expect(refused.status == 422)
+        #expect(refused.message.contains("may not specify a duration less than 10 minutes"))
+    }
+
+    @Test func accessReviews() async throws {
+        let api = try await Harness()
+        let body =
+            #"{"apiVersion":"authorization.k8s.io/v1","kind":"SelfSubjectAccessReview","#
+            + #""spec":{"resourceAttributes":{"namespace":"default","verb":"create","resource":"pods"}}}"#
+        let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        let yes = try await api.post(path, body)
+        #expect(yes.status == 201)
+        #expect(yes.json["status"]?["allowed"] == true)
+        let no = try await api.send(.POST, path, body, peer: certificate("CN/nobody"))
+        #expect(no.status == 201)
+        #expect(no.json["status"]?["allowed"] == false)
+    }
+
+    @Test func components() async throws {
+        let api = try await Harness()
+        let scheduler = Peer.inProcess(user: "system:kube-scheduler", groups: [])
+        #expect(try await api.send(.GET, Harness.pods, peer: scheduler).status == 200)
+    }
+}

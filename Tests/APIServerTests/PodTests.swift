@@ -1,0 +1,136 @@
+import APIServer
+import HTTPService
+import KubernetesAPI
+import KubernetesJSON
+import Testing
+
+@Suite struct PodTests {
+    @Test func admissionFillsIn() async throws {
+        let api = try await Harness()
+        let reply = try await api.post(Harness.pods, Harness.pod("p"))
+        #expect(reply.status == 201)
+        let spec = try #require(reply.json["spec"])
+        #expect(spec["serviceAccountName"] == "default")
+        #expect(spec["serviceAccount"] == "default")
+        #expect(spec["priority"] == 0)
+        #expect(spec["preemptionPolicy"] == "PreemptLowerPriority")
+        #expect(
+            spec["tolerations"]?.arrayValue?.map { $0["key"] } == [
+                "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable",
+            ])
+        let volume = try #require(spec["volumes"]?[0])
+        let name = try #require(volume["name"]?.stringValue)
+        #expect(name.hasPrefix("kube-api-access-"))
+        let sources = try #require(volume["projected"]?["sources"]?.arrayValue)
+        #expect(sources.count == 3)
+        #expect(sources[0]["serviceAccountToken"]?["expirationSeconds"] == 3607)
+        #expect(sources[1]["configMap"]?["name"] == "kube-root-ca.crt")
+        let mount = try #require(spec["containers"]?[0]?["volumeMounts"]?[0])
+        #expect(mount["mountPath"] == "/var/run/secrets/kubernetes.io/serviceaccount")
+        #expect(mount["readOnly"] == true)
+        #expect(reply.json["status"]?["phase"] == "Pending")
+        #expect(reply.json["status"]?["qosClass"] == "BestEffort")
+        #expect(reply.json["metadata"]?["generation"] == 1)
+    }
+
+    @Test func unknownServiceAccount() async throws {
+        let api = try await Harness()
+        let reply = try await api.post(
+            Harness.pods,
+            #"{"metadata":{"name":"p"},"spec":{"serviceAccountName":"bot","#
+                + #""containers":[{"name":"c","image":"i"}]}}"#)
+        #expect(reply.status == 403)
+        #expect(
+            reply.message
+                == #"pods "p" is forbidden: error looking up service account default/bot: "#
+                + #"serviceaccount "bot" not found"#)
+    }
+
+    @Test func gracefulDeletion() async throws {
+        let api = try await Harness()
+        _ = try await api.post(Harness.pods, Harness.pod("p", node: "node1"))
+        let path = Harness.pods + "/p"
+        let marked = try await api.delete(path)
+        #expect(marked.json["metadata"]?["deletionGracePeriodSeconds"] == 30)
+        #expect(marked.json["metadata"]?["deletionTimestamp"] == "2027-01-15T08:00:30Z")
+        #expect(marked.json["metadata"]?["generation"] == 2)
+        let again = try await api.delete(path)
+        #expect(again.bytes == marked.bytes)
+        let shorter = try await api.delete(path, #"{"gracePeriodSeconds":5}"#)
+        #expect(shorter.json["metadata"]?["deletionGracePeriodSeconds"] == 5)
+        #expect(shorter.json["metadata"]?["deletionTimestamp"] == "2027-01-15T08:00:05Z")
+        let gone = try await api.delete(path, #"{"gracePeriodSeconds":0}"#)
+        #expect(gone.json["kind"] == "Pod")
+        #expect(try await api.get(path).status == 404)
+        // Without a node nobody has to be waited for.
+        _ = try await api.post(Harness.pods, Harness.pod("q"))
+        _ = try await api.delete(Harness.pods + "/q")
+        #expect(try await api.get(Harness.pods + "/q").status == 404)
+    }
+
+    @Test func bindingAndStatus() async throws {
+        let api = try await Harness()
+        _ = try await api.post(Harness.pods, Harness.pod("p"))
+        let body = #"{"metadata":{"name":"p"},"target":{"kind":"Node","name":"node1"}}"#
+        let bound = try await api.post(Harness.pods + "/p/binding", body)
+        #expect(bound.status == 201)
+        #expect(bound.json["status"] == "Success")
+        let pod = try await api.get(Harness.pods + "/p")
+        #expect(pod.json["spec"]?["nodeName"] == "node1")
+        #expect(pod.json["status"]?["conditions"]?[0]?["type"] == "PodScheduled")
+        let twice = try await api.post(Harness.pods + "/p/binding", body)
+        #expect(twice.status == 409)
+        #expect(twice.message.contains(#"pod p is already assigned to node "node1""#))
+        let status = try await api.patch(
+            Harness.pods + "/p/status",
+            #"{"status":{"phase":"Running","podIP":"10.244.0.5","podIPs":[{"ip":"10.244.0.5"}]},"#
+                + #""spec":{"nodeName":"other"}}"#, type: "strategic")
+        #expect(status.status == 200)
+        #expect(status.json["spec"]?["nodeName"] == "node1")
+        #expect(status.json["status"]?["phase"] == "Running")
+        let running = try await api.get(
+            "/api/v1/pods?fieldSelector=status.phase%3DRunning,spec.nodeName%3Dnode1")
+        #expect(running.json["items"]?.arrayValue?.count == 1)
+        // The main resource leaves the status alone.
+        let main = try await api.patch(Harness.pods + "/p", #"{"status":{"phase":"Failed"}}"#)
+        #expect(main.json["status"]?["phase"] == "Running")
+    }
+
+    @Test func streamsGoToTheNode() async throws {
+        let api = try await Harness()
+        let path = Harness.pods + "/p"
+        _ = try await api.post(Harness.pods, Harness.pod("p"))
+        // Not on a node yet.
+        #expect(try await api.get(path + "/log").text == "")
+        let early = try await api.send(.POST, path + "/exec?command=ls&stdout=true")
+        #expect(early.message == "pod p does not have a host assigned")
+        _ = try await api.post(path + "/binding", #"{"target":{"name":"node1"}}"#)
+        #expect(try await api.get(path + "/log?tailLines=2&follow=true").text == "from the node")
+        let wrong = try await api.get(path + "/log?container=nope")
+        #expect(wrong.message == "container nope is not valid for pod p")
+        _ = try await api.send(.POST, path + "/exec?command=sh&command=-c&stdin=true&stdout=true&tty=true")
+        _ = try await api.send(.POST, path + "/portforward")
+        let sent = await api.nodes.requests
+        #expect(sent.map(\.node) == ["node1", "node1", "node1"])
+        #expect(
+            sent.map(\.request.path) == [
+                "/containerLogs/default/p/main", "/exec/default/p/main", "/portForward/default/p",
+            ])
+        #expect(sent[0].request.query.description == "follow=true&tailLines=2")
+        #expect(sent[1].request.query.description == "input=1&output=1&tty=1&command=sh&command=-c")
+    }
+
+    @Test func qualityOfService() {
+        func spec(_ requests: [String: Quantity], _ limits: [String: Quantity]) -> PodSpec {
+            PodSpec(containers: [
+                Container(name: "c", resources: ResourceRequirements(limits: limits, requests: requests))
+            ])
+        }
+        #expect(PodResources.qualityOfService(spec([:], [:])) == "BestEffort")
+        #expect(PodResources.qualityOfService(spec(["cpu": "1"], [:])) == "Burstable")
+        let both: [String: Quantity] = ["cpu": "1", "memory": "1Gi"]
+        #expect(PodResources.qualityOfService(spec(both, both)) == "Guaranteed")
+        #expect(PodResources.qualityOfService(spec([:], both)) == "Guaranteed")
+        #expect(PodResources.qualityOfService(spec(["cpu": "500m"], both)) == "Burstable")
+    }
+}

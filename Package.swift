@@ -126,7 +126,7 @@ let package = Package(
             "NodeAgent",
             [
                 "KubernetesAPI", "KubernetesClient", "ContainerRuntime", "PodNetwork", "HTTPService",
-                "CLinux", logging, lifecycle,
+                "CLinux", "KubernetesJSON", nioCore, nioPosix, logging, lifecycle,
             ]),
         module(
             "ContainerRuntime",
@@ -167,7 +167,12 @@ let package = Package(
         tests("KubernetesClient", ["KubernetesAPI", "KubernetesJSON", "HTTPService", logging]),
         tests("Controllers", ["KubernetesAPI", "KubernetesClient", yams]),
         tests("Scheduler", ["KubernetesAPI", "KubernetesClient"]),
-        tests("NodeAgent", ["KubernetesAPI", "KubernetesClient", "ContainerRuntime"]),
+        tests(
+            "NodeAgent",
+            [
+                "KubernetesAPI", "KubernetesClient", "KubernetesJSON", "ContainerRuntime", "HTTPService", nioPosix,
+                logging,
+            ]),
         tests("ContainerRuntime", ["KubernetesJSON", nioCore, nioPosix]),
         tests("PodNetwork", ["KubernetesJSON", "Netlink", logging]),
         tests(

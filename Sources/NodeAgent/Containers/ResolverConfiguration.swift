@@ -1,0 +1,111 @@
+import KubernetesAPI
+
+/// What a pod's `/etc/resolv.conf` says, by its DNS policy
+/// (https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/).
+package struct ResolverConfiguration: Sendable, Hashable {
+    package var servers: [String]
+    package var searches: [String]
+    package var options: [String]
+
+    package init(servers: [String] = [], searches: [String] = [], options: [String] = []) {
+        self.servers = servers
+        self.searches = searches
+        self.options = options
+    }
+
+    /// Reads the text of a `resolv.conf`.
+    package init(parsing text: String) {
+        self.init()
+        for line in text.split(separator: "\n") {
+            let words = line.split { $0 == " " || $0 == "\t" }.map(String.init)
+            guard let keyword = words.first, !keyword.hasPrefix("#"), !keyword.hasPrefix(";") else {
+                continue
+            }
+            switch keyword {
+            case "nameserver": servers += words.dropFirst().prefix(1)
+            case "search", "domain": searches = Array(words.dropFirst())
+            case "options": options += words.dropFirst()
+            default: break
+            }
+        }
+    }
+
+    /// A pod's configuration.
+    ///
+    /// - Parameter host: the node's own configuration.
+    package init(_ pod: Pod, clusterServer: String, domain: String, host: ResolverConfiguration) {
+        switch pod.spec.dnsPolicy {
+        case "None":
+            self.init()
+        case "Default":
+            self = host
+        case "ClusterFirst" where pod.spec.hostNetwork:
+            self = host
+        default:
+            let namespace = pod.metadata.namespace
+            self.init(
+                servers: [clusterServer],
+                searches: ["\(namespace).svc.\(domain)", "svc.\(domain)", domain] + host.searches,
+                options: ["ndots:5"])
+        }
+        guard let own = pod.spec.dnsConfig else { return }
+        servers = Self.unique(servers + own.nameservers)
+        searches = Self.unique(searches + own.searches)
+        for option in own.options {
+            options.removeAll { $0 == option.name || $0.hasPrefix(option.name + ":") }
+            options.append(
+                option.value.map { $0.isEmpty ? option.name : "\(option.name):\($0)" } ?? option.name)
+        }
+    }
+
+    private static func unique(_ values: [String]) -> [String] {
+        var seen: Set<String> = []
+        return values.filter { seen.insert($0).inserted }
+    }
+}
+
+/// A pod's `/etc/hosts`.
+package enum HostsFile {
+    package static func text(_ pod: Pod, addresses: [String], nodeFile: String, domain: String) -> String {
+        var text: String
+        if pod.spec.hostNetwork {
+            text = "# Kubernetes-managed hosts file (host network).\n" + nodeFile
+        } else {
+            text = """
+                # Kubernetes-managed hosts file.
+                127.0.0.1\tlocalhost
+                ::1\tlocalhost ip6-localhost ip6-loopback
+                fe00::0\tip6-localnet
+                fe00::0\tip6-mcastprefix
+                fe00::1\tip6-allnodes
+                fe00::2\tip6-allrouters
+
+                """
+            let name = PodName.hostname(pod)
+            let names =
+                pod.spec.subdomain.isEmpty
+                ? name
+                : "\(name).\(pod.spec.subdomain).\(pod.metadata.namespace).svc.\(domain)\t\(name)"
+            for address in addresses { text += "\(address)\t\(names)\n" }
+        }
+        if !pod.spec.hostAliases.isEmpty {
+            text += "\n# Entries added by HostAliases.\n"
+            for alias in pod.spec.hostAliases {
+                text += "\(alias.ip)\t\(alias.hostnames.joined(separator: "\t"))\n"
+            }
+        }
+        return text
+    }
+}
+
+/// A pod's host name.
+package enum PodName {
+    /// The host name: the spec's, else the pod's name, cut to the 63 characters a label may have.
+    package static func hostname(_ pod: Pod) -> String {
+        if let override = pod.spec.hostnameOverride, !override.isEmpty { return override }
+        if !pod.spec.hostname.isEmpty { return pod.spec.hostname }
+        var name = pod.metadata.name.prefix(63)
+        while let last = name.last, last == "-" || last == "." { name = name.dropLast() }
+        return String(name)
+    }
+}

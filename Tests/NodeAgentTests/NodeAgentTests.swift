@@ -1,0 +1,256 @@
+import ContainerRuntime
+import Glibc
+import HTTPService
+import KubernetesAPI
+import KubernetesClient
+import KubernetesJSON
+import Logging
+import NIOPosix
+import NodeAgent
+import Synchronization
+import Testing
+
+/// Pods for real: containerd, network namespaces, an API server in memory. Needs `scripts/sandbox`.
+@Suite(.enabled(if: Sandbox.isInside), .serialized) struct NodeAgentTests {
+    private static func pod(_ name: String, _ command: [String], _ change: (inout Pod) -> Void = { _ in })
+        -> Pod
+    {
+        var pod = Pod(metadata: ObjectMeta(name: name, namespace: "default"))
+        pod.spec.containers = [
+            Container(
+                name: "main", image: "busybox", command: command,
+                terminationMessagePath: "/dev/termination-log",
+                imagePullPolicy: "IfNotPresent")
+        ]
+        pod.spec.restartPolicy = "Always"
+        pod.spec.nodeName = "node"
+        pod.spec.dnsPolicy = "ClusterFirst"
+        pod.spec.terminationGracePeriodSeconds = 30
+        change(&pod)
+        return pod
+    }
+
+    @Test func aPodLivesAndDies() async throws {
+        try await Node.run { node in
+            _ = try await node.client.create(
+                ConfigMap(
+                    metadata: ObjectMeta(name: "map", namespace: "default"), data: ["key": "from the map"]))
+            let script =
+                "cat /config/key /token/token; echo; echo $GREETING; cat /etc/resolv.conf; "
+                + "trap 'echo bye; exit 0' TERM; while true; do sleep 0.1; done"
+            _ = try await node.client.create(
+                Self.pod("one", ["sh", "-c", script]) { pod in
+                    pod.spec.volumes = [
+                        Volume(name: "config", configMap: ConfigMapVolumeSource(name: "map")),
+                        Volume(
+                            name: "token",
+                            projected: ProjectedVolumeSource(sources: [
+                                VolumeProjection(
+                                    serviceAccountToken: ServiceAccountTokenProjection(path: "token"))
+                            ])),
+                    ]
+                    pod.spec.containers[0].volumeMounts = [
+                        VolumeMount(name: "config", mountPath: "/config"),
+                        VolumeMount(name: "token", mountPath: "/token"),
+                    ]
+                    pod.spec.containers[0].env = [EnvVar(name: "GREETING", value: "hello")]
+                    pod.spec.containers[0].readinessProbe = Probe(
+                        exec: ExecAction(command: ["sh", "-c", "true"]), timeoutSeconds: 1, periodSeconds: 10)
+                })
+            try await until {
+                node.api.pod("one")?.status.conditions.first { $0.type == "Ready" }?.status == "True"
+            }
+            let pod = try #require(node.api.pod("one"))
+            #expect(pod.status.phase == "Running")
+            #expect(pod.status.podIP.hasPrefix("10.244.0."))
+            #expect(pod.status.hostIP == "192.0.2.10")
+            #expect(pod.status.containerStatuses.first?.started == true)
+            try await until { node.api.events("one").contains("Started: Started container main") }
+            #expect(node.api.events("one").first == "Pulling: Pulling image \"busybox\"")
+
+            let logs = CollectingWriter()
+            let answer = await node.agent.api.respond(
+                to: HTTPRequest(target: "/containerLogs/default/one/main?follow=true"))
+            guard case .stream(let body) = answer.body else {
+                Issue.record("No stream")
+                return
+            }
+            async let following: Void = body(logs)
+            try await until { logs.text.contains("ndots:5") }
+            #expect(logs.text.hasPrefix("from the mapthe-token\nhello\nsearch default.svc.cluster.local"))
+
+            try await node.client.delete(Pod.self, name: "one", namespace: "default")
+            try await until { node.api.pod("one") == nil }
+            try await following
+            #expect(logs.text.hasSuffix("bye\n"))
+            #expect(node.gate.passed.withLock { $0 } == ["one"])
+            try await until { try await node.supervisor.runtime.sandboxes(podUID: nil).isEmpty }
+            try await until { Files.list("\(node.folder.path)/agent/pods").isEmpty }
+            try await until { Files.list("\(node.folder.path)/logs").isEmpty }
+        }
+    }
+
+    @Test func podsOutliveTheAgentAndCrashesAreSeen() async throws {
+        try await Node.run { node in
+            _ = try await node.client.create(Self.pod("stays", ["sleep", "1000"]))
+            _ = try await node.client.create(
+                Self.pod("done", ["sh", "-c", "echo result > /dev/termination-log"]) {
+                    $0.spec.restartPolicy = "Never"
+                })
+            _ = try await node.client.create(Self.pod("crash", ["sh", "-c", "exit 3"]))
+            _ = try await node.client.create(
+                Self.pod("nope", ["true"]) {
+                    $0.spec.containers[0].image = "nowhere.invalid/nope:1"
+                    $0.spec.containers[0].imagePullPolicy = "Never"
+                })
+            try await until { node.api.pod("done")?.status.phase == "Succeeded" }
+            #expect(
+                node.api.pod("done")?.status.containerStatuses.first?.state.terminated?.message == "result\n")
+            try await until {
+                node.api.pod("crash")?.status.containerStatuses.first?.state.waiting?.reason
+                    == "CrashLoopBackOff"
+            }
+            #expect(node.api.pod("crash")?.status.containerStatuses.first?.restartCount == 1)
+            try await until {
+                node.api.pod("nope")?.status.containerStatuses.first?.state.waiting?.reason
+                    == "ErrImageNeverPull"
+            }
+            try await until { node.api.pod("stays")?.status.phase == "Running" }
+            let before = try #require(node.api.pod("stays")?.status.containerStatuses.first)
+
+            try await node.restartAgent()
+            try await until { node.agent.knows("stays") }
+            try await node.client.delete(Pod.self, name: "crash", namespace: "default")
+            try await until { node.api.pod("crash") == nil }
+            #expect(node.api.pod("stays")?.status.containerStatuses.first == before)
+
+            try await node.client.delete(
+                Pod.self, name: "stays", namespace: "default", options: DeleteOptions(gracePeriodSeconds: 0))
+            try await until {
+                try await node.supervisor.runtime.sandboxes(podUID: nil).allSatisfy { $0.podName != "stays" }
+            }
+        }
+    }
+}
+
+/// Notes the pods that wait at it and lets them pass.
+final class NotingGate: TerminationGate {
+    let passed = Mutex<[String]>([])
+    func waitUntilUnreachable(_ pod: Pod, limit: Duration) async {
+        passed.withLock { $0.append(pod.metadata.name) }
+    }
+}
+
+/// A node with a containerd of its own and an API server in memory.
+private final class Node: Sendable {
+    let folder: TemporaryFolder
+    let api = FakeAPI()
+    let client: KubernetesClient
+    let gate = NotingGate()
+    let supervisor: ContainerdSupervisor
+    private let registry: ImageRegistry
+    private let running: Mutex<(agent: NodeAgent, task: Task<Void, any Error>)>
+    private let logger: Logger
+
+    var agent: NodeAgent { running.withLock { $0.agent } }
+
+    static func run(_ body: (Node) async throws -> Void) async throws {
+        let node = try await Node()
+        do {
+            try await body(node)
+        } catch {
+            Issue.record(error)
+        }
+        await node.stop()
+    }
+
+    private init() async throws {
+        var logger = Logger(label: "test")
+        logger.logLevel = .notice
+        self.logger = logger
+        folder = try TemporaryFolder()
+        let images = try ImageFolder(path: "\(folder.path)/images", logger: logger)
+        try images.addPauseImage()
+        try BusyboxImage.archive().map { try Files.write($0, to: "\(images.path)/busybox.tar") }
+        let network: JSONValue = [
+            "cniVersion": "0.4.0", "name": "test",
+            "plugins": [
+                [
+                    "type": "ptp", "ipMasq": false,
+                    "ipam": [
+                        "type": "host-local", "dataDir": .string("\(folder.path)/ipam"),
+                        "ranges": [[["subnet": "10.244.0.0/24"]]], "routes": [["dst": "0.0.0.0/0"]],
+                    ],
+                ]
+            ],
+        ]
+        try Files.createFolder("\(folder.path)/net.d")
+        try Files.write(network.json(), to: "\(folder.path)/net.d/10-test.conflist")
+        registry = try await ImageRegistry.start(
+            folder: images, group: MultiThreadedEventLoopGroup.singleton, logger: logger)
+        let configuration = ContainerdConfiguration(
+            stateDirectory: "\(folder.path)/state", runDirectory: "\(folder.path)/run",
+            logFile: "\(folder.path)/containerd.log", cniConfigurationDirectory: "\(folder.path)/net.d")
+        supervisor = ContainerdSupervisor(
+            configuration: configuration, environment: ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin"],
+            group: MultiThreadedEventLoopGroup.singleton, logger: logger)
+        try await supervisor.useRegistry(port: registry.port)
+        try await supervisor.start()
+        client = KubernetesClient(transport: InProcessTransport(responder: api, user: "node", groups: []))
+        running = Mutex(
+            try await Self.start(client, folder.path, supervisor.runtime, gate, logger))
+    }
+
+    private static func start(
+        _ client: KubernetesClient, _ folder: String, _ runtime: CRIRuntime, _ gate: NotingGate,
+        _ logger: Logger
+    ) async throws -> (agent: NodeAgent, task: Task<Void, any Error>) {
+        let informers = InformerSet(client: client, logger: logger)
+        let agent = try await NodeAgent(
+            configuration: configuration(folder), client: client, informers: informers, runtime: runtime,
+            gate: gate,
+            logger: logger)
+        try await agent.register()
+        let task = Task {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await informers.run() }
+                group.addTask { try await agent.run() }
+                try await group.waitForAll()
+            }
+        }
+        return (agent, task)
+    }
+
+    private static func configuration(_ folder: String) -> NodeConfiguration {
+        var configuration = NodeConfiguration(
+            nodeName: "node", addresses: ["192.0.2.10"], podCIDR: "10.244.0.0/24",
+            stateDirectory: "\(folder)/agent",
+            runDirectory: "\(folder)/agent-run")
+        configuration.podLogDirectory = "\(folder)/logs"
+        configuration.controlGroup = "/swiftlet-agent-test-\(getpid())"
+        return configuration
+    }
+
+    func restartAgent() async throws {
+        let task = running.withLock { $0.task }
+        task.cancel()
+        _ = await task.result
+        let next = try await Self.start(client, folder.path, supervisor.runtime, gate, logger)
+        running.withLock { $0 = next }
+    }
+
+    func stop() async {
+        let task = running.withLock { $0.task }
+        task.cancel()
+        _ = await task.result
+        await agent.teardown()
+        let left = (try? await supervisor.runtime.sandboxes(podUID: nil)) ?? []
+        #expect(left.isEmpty)
+        await supervisor.stop()
+        await registry.stop()
+        RuntimeRemains.remove(below: folder.path)
+        #expect(RuntimeRemains.mounts(below: folder.path).isEmpty)
+        #expect(
+            ControlGroups.children(of: "/").allSatisfy { !$0.hasPrefix("swiftlet-agent-test-\(getpid())") })
+    }
+}

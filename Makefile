@@ -38,17 +38,18 @@ build:
 	$(SWIFT_BUILD) --product web
 
 images: build
-	scripts/images
+	scripts/images --web $(BIN)/web
 
 # Builds everything once: programs, generator and tests.
 build-tests:
 	$(SWIFT_BUILD) --build-tests
 
+SWIFT_FILES := Package.swift Sources Tests Examples Benchmarks
 lint:
-	swift format lint --strict --parallel --recursive Package.swift Sources Tests Examples
+	swift format lint --strict --parallel --recursive $(SWIFT_FILES)
 
 format:
-	swift format format --in-place --parallel --recursive Package.swift Sources Tests Examples
+	swift format format --in-place --parallel --recursive $(SWIFT_FILES)
 
 schema:
 	$(SWIFT_BUILD) --product schema-generator
@@ -59,12 +60,17 @@ schema-check:
 
 # All tests run in a sandbox: network namespaces without an uplink, and nothing of the machine's touched.
 test: setup build-tests lint schema-check
-	scripts/images --built
+	scripts/images --web $(BIN)/web
 	scripts/sandbox swift test --configuration $(CONFIGURATION) --skip-build --skip EndToEndTests
 	scripts/sandbox swift test --configuration $(CONFIGURATION) --skip-build --filter EndToEndTests --no-parallel
 
+# The clean build is timed in a folder of its own, which is removed again; CLEAN=no leaves it out.
 bench-start: setup build images
-	scripts/sandbox Benchmarks/start
+	$(SWIFT_BUILD) --product bench-start
+	scripts/sandbox --disk $(BIN)/bench-start
+	@[ "$(CLEAN)" = no ] || { begin=$$(date +%s); \
+	    $(SWIFT_BUILD) --product swiftlet --scratch-path .build-clean >/dev/null && \
+	    echo "figure: clean_build $$(($$(date +%s) - begin)) s"; rm -rf .build-clean; }
 
 PREFIX ?= /usr/local
 install: build

@@ -156,6 +156,13 @@ let package = Package(
                 ])
             ]),
 
+        // Benchmarks: make bench-NAME.
+        .target(
+            name: "BenchmarkSupport", dependencies: ["CLinux"], path: "Benchmarks/Support", swiftSettings: strict),
+        .executableTarget(
+            name: "bench-start", dependencies: ["BenchmarkSupport", "KubernetesAPI", "KubernetesClient"],
+            path: "Benchmarks/Start", swiftSettings: strict),
+
         // Tests: one target a room.
         tests("KubernetesJSON"),
         tests("SchemaLanguage"),

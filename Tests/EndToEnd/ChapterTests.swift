@@ -24,7 +24,9 @@ extension EndToEndTests {
                 try await expect(with(kubectl, command), in: folder)
             }
 
-            #expect(try await run("kubectl apply -f k8s/deployment.yaml").output == "deployment.apps/web created\n")
+            #expect(
+                try await run("kubectl apply -f k8s/deployment.yaml").output
+                    == "deployment.apps/web created\n")
             _ = try await run("kubectl rollout status deployment/web --timeout=120s")
             let pods = try await run("kubectl get pods -l app=web --no-headers").lines
             #expect(pods.count == 3)
@@ -33,8 +35,12 @@ extension EndToEndTests {
 
             #expect(try await run("kubectl apply -f k8s/service.yaml").output == "service/web created\n")
             let service = try await run("kubectl get service web").lines
-            #expect(service.first?.split(separator: " ").prefix(6).joined(separator: " ") == "NAME TYPE CLUSTER-IP EXTERNAL-IP PORT(S) AGE")
-            #expect(service.last?.firstMatch(of: #/^web +ClusterIP +10\.96\.\d+\.\d+ +<none> +80/TCP /#) != nil, "\(service)")
+            #expect(
+                service.first?.split(separator: " ").prefix(6).joined(separator: " ")
+                    == "NAME TYPE CLUSTER-IP EXTERNAL-IP PORT(S) AGE")
+            #expect(
+                service.last?.firstMatch(of: #/^web +ClusterIP +10\.96\.\d+\.\d+ +<none> +80/TCP /#) != nil,
+                "\(service)")
 
             let endpoints = try await eventually(with(kubectl, "kubectl get endpoints web")) {
                 $0.output.matches(of: /10\.244\.\d+\.\d+:3000/).count == 3
@@ -44,8 +50,10 @@ extension EndToEndTests {
             try await answersFromSeveral(kubectl, version: "1.0")
 
             // Pods are disposable: one goes, another comes, at another address, and the name keeps working.
-            let victim = try await run("kubectl get pods -l app=web -o jsonpath='{.items[0].metadata.name} {.items[0].status.podIP}'")
-                .output.split(separator: " ").map(String.init)
+            let victim = try await run(
+                "kubectl get pods -l app=web -o jsonpath='{.items[0].metadata.name} {.items[0].status.podIP}'"
+            )
+            .output.split(separator: " ").map(String.init)
             try #require(victim.count == 2)
             _ = try await run("kubectl delete pod \(victim[0])")
             _ = try await run("kubectl rollout status deployment/web --timeout=120s")
@@ -54,22 +62,30 @@ extension EndToEndTests {
             }
             try await answersFromSeveral(kubectl, version: "1.0")
 
-            #expect(try await run("kubectl scale deployment web --replicas=5").output == "deployment.apps/web scaled\n")
+            #expect(
+                try await run("kubectl scale deployment web --replicas=5").output
+                    == "deployment.apps/web scaled\n")
             _ = try await run("kubectl rollout status deployment/web --timeout=120s")
-            #expect(try await run("kubectl get deployment web -o jsonpath='{.status.readyReplicas}'").output == "5")
+            #expect(
+                try await run("kubectl get deployment web -o jsonpath='{.status.readyReplicas}'").output
+                    == "5")
 
             #expect(
-                try await run("kubectl set image deployment/web web=web:2.0").output == "deployment.apps/web image updated\n")
+                try await run("kubectl set image deployment/web web=web:2.0").output
+                    == "deployment.apps/web image updated\n")
             let rollout = try await run("kubectl rollout status deployment/web --timeout=120s")
             #expect(rollout.lines.last == "deployment \"web\" successfully rolled out")
             try await answersFromSeveral(kubectl, version: "2.0")
             #expect(
-                try await run("kubectl rollout undo deployment/web").output == "deployment.apps/web rolled back\n")
+                try await run("kubectl rollout undo deployment/web").output
+                    == "deployment.apps/web rolled back\n")
             _ = try await run("kubectl rollout status deployment/web --timeout=120s")
             try await answersFromSeveral(kubectl, version: "1.0")
 
             _ = try await run("kubectl delete -f k8s/service.yaml -f k8s/deployment.yaml")
-            try await eventually(with(kubectl, "kubectl get pods -l app=web --no-headers")) { $0.output.isEmpty }
+            try await eventually(with(kubectl, "kubectl get pods -l app=web --no-headers")) {
+                $0.output.isEmpty
+            }
         }
 
         /// Six lines of JSON that name more than one pod, then the pod is reported deleted.
@@ -78,7 +94,9 @@ extension EndToEndTests {
             let answers = outcome.lines.filter { $0.hasPrefix("{") }
             #expect(answers.count == 6, "\(outcome)")
             #expect(
-                answers.allSatisfy { $0.wholeMatch(of: /\{"version":"[\d.]+","pod":"web-[0-9a-z]+-[0-9a-z]+"\}/) != nil },
+                answers.allSatisfy {
+                    $0.wholeMatch(of: /\{"version":"[\d.]+","pod":"web-[0-9a-z]+-[0-9a-z]+"\}/) != nil
+                },
                 "\(outcome)")
             #expect(answers.allSatisfy { $0.hasPrefix("{\"version\":\"\(version)\"") }, "\(outcome)")
             // Six requests over three pods or more name one pod alone once in 243 times; ask again then.

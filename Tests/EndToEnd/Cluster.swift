@@ -59,7 +59,8 @@ func eventually(
         let outcome = try await Shell.run(command, environment: environment)
         if isWanted(outcome) { return outcome }
         guard ContinuousClock.now < deadline else {
-            Issue.record("gave up after \(limit):\n\(outcome)\n\(await diagnosis())", sourceLocation: sourceLocation)
+            Issue.record(
+                "gave up after \(limit):\n\(outcome)\n\(await diagnosis())", sourceLocation: sourceLocation)
             return outcome
         }
     }

@@ -13,13 +13,16 @@ extension EndToEndTests {
             let address = try await expect("kubectl get service web -o jsonpath='{.spec.clusterIP}'").output
             try await eventually("curl --silent --fail --max-time 5 http://\(address)/api") { $0.status == 0 }
 
-            try await expect("kubectl create configmap last-word --from-literal=a=b && kill -KILL $(cat /run/swiftlet/swiftlet.pid)")
+            try await expect(
+                "kubectl create configmap last-word --from-literal=a=b && kill -KILL $(cat /run/swiftlet/swiftlet.pid)"
+            )
             // Nobody home, and still the pods answer through the Service: the kernel has the table.
             try await expect("curl --silent --fail --max-time 5 http://\(address)/api")
             try await expect("\(Cluster.swiftlet) up --detach")
 
             #expect(try await expect("kubectl get configmap last-word -o jsonpath='{.data.a}'").output == "b")
-            #expect(try await expect("kubectl get service web -o jsonpath='{.spec.clusterIP}'").output == address)
+            #expect(
+                try await expect("kubectl get service web -o jsonpath='{.spec.clusterIP}'").output == address)
             try await eventually("kubectl get deployment web -o jsonpath='{.status.availableReplicas}'") {
                 $0.output == "3"
             }

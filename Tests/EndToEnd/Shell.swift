@@ -25,7 +25,9 @@ enum Shell {
     ) async throws -> Outcome {
         try await withCheckedThrowingContinuation { continuation in
             // A thread of its own: waiting for a child must not take one of the concurrency pool's.
-            let thread = Thread { continuation.resume(with: Result { try runBlocking(command, environment, folder) }) }
+            let thread = Thread {
+                continuation.resume(with: Result { try runBlocking(command, environment, folder) })
+            }
             thread.start()
         }
     }
@@ -50,7 +52,7 @@ enum Shell {
         var envp: [UnsafeMutablePointer<CChar>?] = variables.map { strdup($0) }
         argv.append(nil)
         envp.append(nil)
-        defer { (argv + envp).forEach { free($0) } }
+        defer { for text in argv + envp { free(text) } }
         let child = swiftlet_spawn("/bin/bash", argv, envp, -1, output.descriptor, error.descriptor, 0)
         try #require(child > 0, "bash could not be started: \(String(cString: strerror(-child)))")
         var status: Int32 = 0
@@ -63,7 +65,8 @@ enum Shell {
         var result: [String: String] = [:]
         var entry = environ
         while let text = entry.pointee {
-            let pair = String(cString: text).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let pair = String(cString: text).split(
+                separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             if pair.count == 2 { result[String(pair[0])] = String(pair[1]) }
             entry += 1
         }

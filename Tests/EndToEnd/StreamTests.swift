@@ -20,14 +20,17 @@ extension EndToEndTests {
 
             #expect(try await expect("\(kubectl) exec tool -- echo hello").output == "hello\n")
             #expect(try await expect("echo typed | \(kubectl) exec -i tool -- cat").output == "typed\n")
-            let failing = try await Shell.run("\(kubectl) exec tool -- sh -c 'echo out; echo err >&2; exit 3'")
+            let failing = try await Shell.run(
+                "\(kubectl) exec tool -- sh -c 'echo out; echo err >&2; exit 3'")
             #expect(failing.status == 3)
             #expect(failing.output == "out\n")
             #expect(failing.error.contains("err\n"))
-            let terminal = try await expect("script -qec \"\(kubectl) exec -it tool -- tty\" /dev/null </dev/null")
+            let terminal = try await expect(
+                "script -qec \"\(kubectl) exec -it tool -- tty\" /dev/null </dev/null")
             #expect(terminal.output.contains("/dev/pts/"), "\(terminal)")
 
-            try await expect("head -c 3000000 /dev/urandom > /tmp/payload && \(kubectl) cp /tmp/payload tool:/tmp/there")
+            try await expect(
+                "head -c 3000000 /dev/urandom > /tmp/payload && \(kubectl) cp /tmp/payload tool:/tmp/there")
             try await expect("\(kubectl) cp tool:/tmp/there /tmp/back && cmp /tmp/payload /tmp/back")
 
             let forwarded = try await expect(
@@ -45,8 +48,11 @@ extension EndToEndTests {
             try await Cluster.shared.up()
             try await expect("kubectl delete pod talker --ignore-not-found --now")
             try await expect(
-                "kubectl run talker --image=busybox --restart=Never -- sh -c 'for i in 1 2 3 4; do echo $i; sleep 0.3; done'")
-            try await expect("kubectl wait --for=jsonpath='{.status.containerStatuses[0].containerID}' pod/talker --timeout=60s")
+                "kubectl run talker --image=busybox --restart=Never -- sh -c 'for i in 1 2 3 4; do echo $i; sleep 0.3; done'"
+            )
+            try await expect(
+                "kubectl wait --for=jsonpath='{.status.containerStatuses[0].containerID}' pod/talker --timeout=60s"
+            )
             let outcome = try await expect("timeout 60 kubectl logs -f talker")
             #expect(outcome.output == "1\n2\n3\n4\n")
             try await expect("kubectl delete pod talker --now")

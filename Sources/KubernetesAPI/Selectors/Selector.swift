@@ -33,7 +33,7 @@ public struct Selector: Sendable, Hashable, CustomStringConvertible {
         }
         var requirements: [LabelSelectorExpression] = []
         for (key, value) in selector.matchLabels {
-            requirements.append(LabelSelectorExpression(key: key, operator: .in, values: [value]))
+            requirements.append(LabelSelectorExpression(key: key, operator: .equals, values: [value]))
         }
         for expression in selector.matchExpressions {
             let operation: LabelSelectorExpression.Operator

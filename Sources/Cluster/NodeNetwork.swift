@@ -1,0 +1,95 @@
+import ClusterDNS
+import ContainerRuntime
+import Logging
+import Netlink
+import NodeAgent
+import PodNetwork
+import ServiceProxy
+
+/// This node's place in the cluster's address space, and what follows from it for each room.
+struct NodeNetwork: Sendable {
+    let pods: PodNetwork
+    private let configuration: ClusterConfiguration
+    private let nodeAddress: IPAddress
+    private let nodeRange: IPNetwork
+    private let podRange: IPNetwork
+    private let serviceRange: IPNetwork
+
+    /// The node's address, as text.
+    var address: String { nodeAddress.description }
+
+    /// - Throws: ``ClusterError`` with code `badConfiguration`, or `PodNetworkError` if the machine has no address.
+    init(_ configuration: ClusterConfiguration, logger: Logger) throws {
+        self.configuration = configuration
+        podRange = try Self.range(configuration.podCIDR, "--pod-cidr")
+        serviceRange = try Self.range(configuration.serviceCIDR, "--service-cidr")
+        guard let nodeRange = IPNetwork(podRange.address, prefixLength: max(24, podRange.prefixLength)) else {
+            throw ClusterError(
+                .badConfiguration, "Expected --pod-cidr to hold a /24 for each node, found \(podRange).")
+        }
+        self.nodeRange = nodeRange
+        if let given = configuration.nodeAddress {
+            guard let parsed = IPAddress(given) else {
+                throw ClusterError(
+                    .badConfiguration, "Expected --node-address to be an IP address, found \"\(given)\".")
+            }
+            nodeAddress = parsed
+        } else {
+            nodeAddress = try NodeAddress.find(excluding: [podRange, serviceRange])
+        }
+        pods = PodNetwork(
+            PodNetworkConfiguration(
+                nodeRange: nodeRange, clusterRange: podRange, directory: "\(configuration.agentDirectory)/cni"
+            ),
+            logger: logger)
+    }
+
+    private static func range(_ text: String, _ option: String) throws -> IPNetwork {
+        guard let range = IPNetwork(text) else {
+            throw ClusterError(
+                .badConfiguration,
+                "Expected \(option) to be a range such as 10.244.0.0/16, found \"\(text)\".")
+        }
+        return range
+    }
+
+    var proxyConfiguration: ProxyConfiguration {
+        ProxyConfiguration(
+            nodeName: configuration.nodeName, nodeAddress: nodeAddress, serviceRanges: [serviceRange],
+            podRanges: [podRange], nodeLocalAddresses: IPAddress(configuration.clusterDNS).map { [$0] } ?? [])
+    }
+
+    var dnsConfiguration: DNSConfiguration {
+        get throws {
+            guard let listen = ListenAddress(configuration.clusterDNS) else {
+                throw ClusterError(
+                    .badConfiguration,
+                    "Expected the address of cluster DNS to be an IP address, found \"\(configuration.clusterDNS)\"."
+                )
+            }
+            return DNSConfiguration(
+                listen: [listen], domain: configuration.clusterDomain,
+                ranges: [configuration.podCIDR, configuration.serviceCIDR].compactMap { AddressRange($0) })
+        }
+    }
+
+    var nodeConfiguration: NodeConfiguration {
+        var node = NodeConfiguration(
+            nodeName: configuration.nodeName, addresses: [address], podCIDR: nodeRange.description,
+            stateDirectory: configuration.agentDirectory, runDirectory: configuration.runDirectory)
+        node.clusterDNS = configuration.clusterDNS
+        node.clusterDomain = configuration.clusterDomain
+        node.podLogDirectory = configuration.podLogDirectory
+        node.version = Version.kubernetes
+        return node
+    }
+
+    var containerd: ContainerdConfiguration {
+        ContainerdConfiguration(
+            stateDirectory: "\(configuration.agentDirectory)/containerd",
+            runDirectory: "\(configuration.runDirectory)/containerd",
+            logFile: "\(configuration.runDirectory)/containerd.log",
+            cniPluginDirectories: [pods.configuration.binaryDirectory],
+            cniConfigurationDirectory: pods.configuration.configurationDirectory)
+    }
+}

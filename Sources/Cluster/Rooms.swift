@@ -1,0 +1,155 @@
+import APIServer
+import ClusterDNS
+import ContainerRuntime
+import Controllers
+import Glibc
+import HTTPService
+import KubernetesAPI
+import KubernetesClient
+import Logging
+import NIOPosix
+import Netlink
+import NodeAgent
+import ObjectStore
+import PKI
+import PodNetwork
+import Scheduler
+import ServiceProxy
+
+/// Every room of the house, wired to its neighbours.
+struct Rooms: Sendable {
+    /// The administrator's way in.
+    let kubeconfig: KubeconfigEntry
+
+    private let configuration: ClusterConfiguration
+    private let logger: Logger
+    private let store: ObjectStore
+    private let api: APIServer
+    private let server: HTTPServer
+    private let informers: InformerSet
+    private let controllers: ControllerManager
+    private let scheduler: Scheduler
+    private let containerd: ContainerdSupervisor
+    private let registry: ImageRegistry
+    private let agent: NodeAgent
+    private let proxy: ServiceProxy
+    private let dns: DNSServer
+
+    /// Opens the store, makes keys, network and runtime ready, and lets the API server listen.
+    init(_ configuration: ClusterConfiguration, logger: Logger) async throws {
+        self.configuration = configuration
+        self.logger = logger
+        func log(_ room: String) -> Logger {
+            var copy = Logger(label: "swiftlet.\(room)")
+            copy.logLevel = logger.logLevel
+            return copy
+        }
+
+        // The slowest first: containerd gets up while the rest is made.
+        let network = try NodeNetwork(configuration, logger: log("network"))
+        async let runtime = Self.startRuntime(configuration, network: network, logger: log("runtime"))
+
+        store = try await ObjectStore.open(.sqlite(path: configuration.databaseFile), logger: log("store"))
+        let keys = try Keys(configuration, nodeAddress: network.address)
+        kubeconfig = keys.kubeconfig
+        try Files.write(Array(try kubeconfig.document().utf8), to: configuration.adminKubeconfig, mode: 0o600)
+
+        let node = LocalNode(name: configuration.nodeName)
+        var apiConfiguration = APIServerConfiguration()
+        apiConfiguration.serviceRange = configuration.serviceCIDR
+        apiConfiguration.advertisedAddress = network.address
+        apiConfiguration.advertisedPort = configuration.apiPort
+        apiConfiguration.audiences = [keys.tokens.issuer]
+        api = try APIServer(
+            configuration: apiConfiguration, store: store,
+            credentials: Credentials(certificates: keys.verifier, tokens: keys.tokens), nodes: node,
+            logger: log("api"))
+        try await api.prepare()
+        server = try HTTPServer(
+            keys.serverConfiguration(configuration, nodeAddress: network.address), responder: api,
+            logger: log("http"))
+        try await server.bind()
+
+        // One set of caches for everybody in this process; each writes under its own name.
+        let api = self.api
+        func client(_ user: String, groups: [String] = ["system:authenticated"]) -> KubernetesClient {
+            KubernetesClient(
+                transport: InProcessTransport(responder: api, user: user, groups: groups),
+                userAgent: "swiftlet/\(Version.swiftlet) (\(user))")
+        }
+        let informers = InformerSet(
+            client: client("system:swiftlet", groups: ["system:masters"]), logger: log("informers"))
+        self.informers = informers
+        controllers = ControllerManager(
+            ControllerContext(
+                client: client("system:kube-controller-manager"), informers: informers,
+                logger: log("controllers")),
+            certificateAuthority: keys.authority.certificatePEM)
+        scheduler = Scheduler(
+            client: client("system:kube-scheduler"), informers: informers, logger: log("scheduler"))
+        proxy = ServiceProxy(network.proxyConfiguration, informers: informers, logger: log("proxy"))
+        dns = try DNSServer(
+            configuration: try network.dnsConfiguration, informers: informers, logger: log("dns"))
+        (containerd, registry) = try await runtime
+        agent = try await NodeAgent(
+            configuration: network.nodeConfiguration,
+            client: client(
+                "system:node:\(configuration.nodeName)", groups: ["system:nodes", "system:authenticated"]),
+            informers: informers, runtime: containerd.runtime,
+            gate: ServiceGate(informers: informers, dataPlane: proxy.revision), logger: log("node"))
+        node.connect(agent.api)
+        try await agent.register()
+    }
+
+    private static func startRuntime(
+        _ configuration: ClusterConfiguration, network: NodeNetwork, logger: Logger
+    ) async throws -> (ContainerdSupervisor, ImageRegistry) {
+        let group = MultiThreadedEventLoopGroup.singleton
+        let folder = try ImageFolder(path: configuration.imageDirectory, logger: logger)
+        try folder.addPauseImage()
+        let registry = try await ImageRegistry.start(folder: folder, group: group, logger: logger)
+        try network.pods.establish()
+        let containerd = ContainerdSupervisor(
+            configuration: network.containerd, environment: Teardown.environment, group: group, logger: logger
+        )
+        try await containerd.useRegistry(port: registry.port)
+        try await containerd.start()
+        return (containerd, registry)
+    }
+
+    /// What runs, in the order of starting; stopping goes the other way.
+    func services(progress: Progress) -> [Room] {
+        [
+            Room("api") { [api] in try await api.run() },
+            Room("http") { [server] in try await server.run() },
+            Room("informers") { [informers] in try await informers.run() },
+            Room("containerd") { [containerd] in try await containerd.supervise() },
+            Room("proxy") { [proxy] in try await proxy.run() },
+            Room("dns") { [dns] in try await dns.run() },
+            Room("controllers") { [controllers] in try await controllers.run() },
+            Room("scheduler") { [scheduler] in try await scheduler.run() },
+            Room("node") { [agent] in try await agent.run() },
+            Room("readiness") { [self] in await reportReadiness(progress) },
+        ]
+    }
+
+    /// Tells when the node is ready, then waits for the end.
+    private func reportReadiness(_ progress: Progress) async {
+        let nodes = informers.informer(Node.self)
+        let (changes, signal) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        nodes.subscribe { _ in signal.yield() }
+        for await _ in changes {
+            let node = nodes.get(name: configuration.nodeName)
+            if node?.status.conditions.contains(where: { $0.type == "Ready" && $0.status == "True" }) == true
+            {
+                break
+            }
+        }
+        guard !Task.isCancelled else { return }
+        progress.report("Node \(configuration.nodeName) is ready")
+        progress.ready(
+            "The cluster is up; kubectl finds it through the context '\(KubeconfigEntry.contextName)'.")
+        // Ending would end the others as well.
+        for await _ in AsyncStream<Never>.makeStream().stream {}
+    }
+}

@@ -1,0 +1,58 @@
+import ContainerRuntime
+import Glibc
+import KubernetesAPI
+import KubernetesClient
+
+/// How the cluster on this machine is, as `swiftlet status` shows it.
+public struct StatusReport: Sendable {
+    /// For people.
+    public var text: String
+    /// Whether it runs, answers and has a ready node.
+    public var isHealthy: Bool
+
+    /// Asks the running cluster.
+    ///
+    /// - Throws: nothing for a cluster that does not run or does not answer; the report says so.
+    public static func gather(_ configuration: ClusterConfiguration) async throws -> StatusReport {
+        guard let process = InstanceLock.holder(of: configuration.lockFile) else {
+            return StatusReport(
+                text: "swiftlet   not running (start it: swiftlet up --detach)", isHealthy: false)
+        }
+        var rows = [
+            ["swiftlet", "running, process \(process)\(memory(of: process).map { ", \($0)" } ?? "")"]
+        ]
+        var isHealthy = false
+        do {
+            let kubeconfig = try Kubeconfig.load(path: configuration.adminKubeconfig)
+            let client = KubernetesClient(transport: try HTTPSTransport(kubeconfig: kubeconfig))
+            let nodes = try await client.list(Node.self).items
+            rows.append(["API", kubeconfig.clusters.values.first?.server ?? ""])
+            for node in nodes {
+                let ready = node.status.conditions.first { $0.type == "Ready" }
+                let isReady = ready?.status == "True"
+                let why = isReady ? "" : " (\(ready?.message ?? "no report yet"))"
+                rows.append(["node \(node.metadata.name)", "\(isReady ? "Ready" : "NotReady")\(why)"])
+                isHealthy = isHealthy || isReady
+            }
+            let pods = try await client.list(Pod.self).items
+            let running = pods.count { $0.status.phase == "Running" }
+            rows.append(["pods", "\(pods.count), \(running) running"])
+            let services = try await client.list(Service.self).items.count
+            rows.append(["services", "\(services)"])
+        } catch {
+            rows.append(["API", "does not answer: \(error). See \(configuration.logFile)"])
+        }
+        let width = rows.map { $0[0].count }.max() ?? 0
+        let lines = rows.map { "\($0[0])\(String(repeating: " ", count: width - $0[0].count + 3))\($0[1])" }
+        return StatusReport(text: lines.joined(separator: "\n"), isHealthy: isHealthy)
+    }
+
+    /// Resident memory, as /proc tells it.
+    private static func memory(of process: pid_t) -> String? {
+        guard let status = Files.text("/proc/\(process)/status"),
+            let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmRSS:") }),
+            let kilobytes = line.split(separator: " ").dropFirst().first.flatMap({ Int($0) })
+        else { return nil }
+        return "\(kilobytes / 1024) MiB of memory"
+    }
+}

@@ -29,7 +29,7 @@ public enum SchemaConformance {
         registry: SchemaRegistry = .shared
     ) -> Report {
         var check = ConformanceCheck(registry: registry)
-        let path = FieldPath(steps: [], owner: type.upstreamName)
+        let path = ConformancePath(steps: [], owner: type.upstreamName)
         check.structure(&value, type, path)
         var report = Report()
         // One message a path: a client that repeats a key in every element is told once each, not twice.
@@ -41,7 +41,7 @@ public enum SchemaConformance {
 }
 
 /// Where a value is: `spec.ports[0]`, and the struct and the field names that a type error shows.
-private struct FieldPath {
+private struct ConformancePath {
     /// Keys and indices; `[0]` for an index.
     var steps: [String]
     /// The struct that holds the field which is looked at.
@@ -49,13 +49,15 @@ private struct FieldPath {
     /// The path as Go's decoder counts it: fields of structs, but neither indices nor keys of maps.
     var names: String = ""
 
-    func field(_ name: String, of owner: String) -> FieldPath {
-        FieldPath(steps: steps + [name], owner: owner, names: names.isEmpty ? name : "\(names).\(name)")
+    func field(_ name: String, of owner: String) -> ConformancePath {
+        ConformancePath(steps: steps + [name], owner: owner, names: names.isEmpty ? name : "\(names).\(name)")
     }
 
-    func element(_ index: Int) -> FieldPath { member("[\(index)]") }
+    func element(_ index: Int) -> ConformancePath { member("[\(index)]") }
 
-    func member(_ key: String) -> FieldPath { FieldPath(steps: steps + [key], owner: owner, names: names) }
+    func member(_ key: String) -> ConformancePath {
+        ConformancePath(steps: steps + [key], owner: owner, names: names)
+    }
 
     /// `spec.ports[0].targetPort`
     var text: String {
@@ -73,7 +75,7 @@ private struct ConformanceCheck {
     var unknown: [String] = []
     var typeError: String?
 
-    private mutating func mismatch(_ value: JSONValue, _ path: FieldPath, _ goType: String) {
+    private mutating func mismatch(_ value: JSONValue, _ path: ConformancePath, _ goType: String) {
         guard typeError == nil else { return }
         let found: String
         switch value {
@@ -92,7 +94,7 @@ private struct ConformanceCheck {
         typeError = "json: cannot unmarshal \(shown) into Go \(field) of type \(goType)"
     }
 
-    mutating func structure(_ value: inout JSONValue, _ type: SchemaType, _ path: FieldPath) {
+    mutating func structure(_ value: inout JSONValue, _ type: SchemaType, _ path: ConformancePath) {
         if value.isNull { return }
         guard case .object(var object) = value else {
             mismatch(value, path, goName(type))
@@ -120,7 +122,7 @@ private struct ConformanceCheck {
         value = .object(object)
     }
 
-    private mutating func member(_ value: inout JSONValue, _ type: FieldType, _ path: FieldPath) {
+    private mutating func member(_ value: inout JSONValue, _ type: FieldType, _ path: ConformancePath) {
         if value.isNull { return }
         switch type {
         case .named(let name):
@@ -149,7 +151,7 @@ private struct ConformanceCheck {
         }
     }
 
-    private mutating func scalar(_ value: JSONValue, _ type: FieldType, _ path: FieldPath) {
+    private mutating func scalar(_ value: JSONValue, _ type: FieldType, _ path: ConformancePath) {
         let isRight: Bool
         switch type {
         case .string: isRight = value.stringValue != nil
@@ -170,7 +172,7 @@ private struct ConformanceCheck {
                 value.stringValue != nil || (value.integerValue.map { Int32(exactly: $0) != nil } ?? false)
             if !isRight {
                 // Decoded by a function of its own, which knows nothing of the field it is in.
-                mismatch(value, FieldPath(steps: [], owner: ""), "int32")
+                mismatch(value, ConformancePath(steps: [], owner: ""), "int32")
                 return
             }
         case .quantity:

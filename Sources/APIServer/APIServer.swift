@@ -69,9 +69,15 @@ public final class APIServer: HTTPResponder {
         }
     }
 
-    /// Makes what every cluster has (namespaces, `default/kubernetes`) and keeps it right until cancelled.
+    /// Makes what every cluster has (namespaces, `default/kubernetes`) and keeps it right, and lets old
+    /// events go, until cancelled.
     public func run() async throws {
-        try await bootstrap().run()
+        let expiry = EventExpiry(core: core)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await self.bootstrap().run() }
+            group.addTask { await expiry.run() }
+            try await group.waitForAll()
+        }
     }
 
     /// Makes what every cluster has, once: afterwards clients find it.
@@ -142,6 +148,9 @@ public final class APIServer: HTTPResponder {
             Responding.add(answer.warnings, to: &response.headers)
             return response
         }
+        if let list = AbsentKinds.list(info) {
+            return Responding.encoded(list, context.form, status: .ok, logger: core.logger)
+        }
         throw .resourceNotFound
     }
 
@@ -151,7 +160,17 @@ public final class APIServer: HTTPResponder {
         let writer = AnswerWriter(core: core, resource: resource.definition, context: context)
         if let answer = try await special(context, resource.kind) { return try writer.response(answer) }
         let verbs = ResourceVerbs(core: core, resource: resource.definition, context: context)
-        return try writer.response(try await verbs.run())
+        do {
+            return try writer.response(try await verbs.run())
+        } catch {
+            // Whoever uses something deprecated is told, whatever comes of the request.
+            guard !verbs.standingWarnings.isEmpty else { throw error }
+            var plain = context.form
+            plain.shape = .object
+            var response = Responding.failure(error, plain, logger: core.logger)
+            Responding.add(verbs.standingWarnings, to: &response.headers)
+            return response
+        }
     }
 
     /// Subresources that do more than change a stored object.

@@ -178,6 +178,14 @@ import Testing
         #expect(apply.status == 415)
     }
 
+    @Test func deprecationIsToldWithFailuresToo() async throws {
+        let api = try await Harness()
+        let reply = try await api.get("/api/v1/namespaces/default/endpoints/none")
+        #expect(reply.status == 404)
+        #expect(reply.warnings.count == 1)
+        #expect(reply.message == #"endpoints "none" not found"#)
+    }
+
     @Test func namespacesGoInTwoSteps() async throws {
         let api = try await Harness()
         let created = try await api.post("/api/v1/namespaces", #"{"metadata":{"name":"team"}}"#)

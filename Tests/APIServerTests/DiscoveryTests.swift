@@ -31,6 +31,26 @@ import Testing
         #expect(try await api.get("/apis/apps").json["preferredVersion"]?["groupVersion"] == "apps/v1")
     }
 
+    @Test func kubectlLooksForCustomResources() async throws {
+        let api = try await Harness()
+        let reply = try await api.get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")
+        #expect(reply.status == 200)
+        #expect(reply.json["items"] == [])
+    }
+
+    @Test func oldEventsGo() {
+        let now = Time(seconds: 10_000)
+        func event(_ created: Int, last: Int? = nil) -> Event {
+            Event(
+                metadata: ObjectMeta(creationTimestamp: Time(seconds: created)),
+                lastTimestamp: last.map { Time(seconds: $0) })
+        }
+        #expect(EventExpiry.isOver(event(6_000), at: now))
+        #expect(!EventExpiry.isOver(event(6_500), at: now))
+        #expect(!EventExpiry.isOver(event(1_000, last: 9_000), at: now))
+        #expect(!EventExpiry.isOver(Event(), at: now))
+    }
+
     @Test func aggregatedDocuments() async throws {
         let api = try await Harness()
         let accept =

@@ -46,6 +46,16 @@ import Testing
                 + #"serviceaccount "bot" not found"#)
     }
 
+    @Test func podsWaitForTheDefaultServiceAccount() async throws {
+        let api = try await Harness()
+        _ = try await api.post("/api/v1/namespaces", #"{"metadata":{"name":"fresh"}}"#)
+        async let reply = api.post("/api/v1/namespaces/fresh/pods", Harness.pod("p"))
+        while api.store.idleWatchers == 0 { await Task.yield() }
+        _ = try await api.post(
+            "/api/v1/namespaces/fresh/serviceaccounts", #"{"metadata":{"name":"default"}}"#)
+        #expect(try await reply.status == 201)
+    }
+
     @Test func gracefulDeletion() async throws {
         let api = try await Harness()
         _ = try await api.post(Harness.pods, Harness.pod("p", node: "node1"))

@@ -21,7 +21,12 @@ struct SystemPaths: Sendable {
             if let version = AggregatedAccept.version(accept) { return aggregated(core: true, version) }
             return json(discovery.coreVersions(serverAddress: serverAddress), form)
         case "api" where segments.count == 2:
-            return discovery.resources(group: "", version: segments[1]).map { json($0, form) }
+            return discovery.resources(group: "", version: segments[1]).map { list in
+                // The core group's list is older than the field, and upstream's still lacks it.
+                var value = list.jsonValue
+                value["apiVersion"] = nil
+                return json(value, form)
+            }
         case "apis" where segments.count == 1:
             if let version = AggregatedAccept.version(accept) { return aggregated(core: false, version) }
             return json(discovery.groups, form)

@@ -1,4 +1,5 @@
 import KubernetesAPI
+import ObjectStore
 
 /// Pods and what is particular about them.
 package enum PodResources {
@@ -45,6 +46,14 @@ package enum PodResources {
             if pod.status.qosClass.isEmpty { pod.status.qosClass = old.status.qosClass }
         }
         resource.gracePeriod = gracePeriod
+        resource.prerequisite = { pod, namespace in
+            // A new namespace gets its default service account from a controller. Any other account is
+            // the client's own affair.
+            let name = pod.spec.serviceAccountName
+            guard name.isEmpty || name == "default" else { return nil }
+            return ObjectKey(
+                resource: ServiceAccount.resource.groupResource, namespace: namespace, name: "default")
+        }
         resource.admit = PodAdmission.admit
         return resource
     }()

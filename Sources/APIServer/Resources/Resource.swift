@@ -1,5 +1,6 @@
 import KubernetesAPI
 import KubernetesJSON
+import ObjectStore
 
 /// One kind as the server offers it: what can be done with it, and the rules that are its own.
 ///
@@ -30,6 +31,9 @@ package struct Resource<Object: KubernetesObject>: Sendable, AnyResource {
     /// Seconds that an object stays after it was deleted, given the client's wish; nil for kinds that go
     /// at once.
     package var gracePeriod: (@Sendable (Object, _ wish: Int?) -> Int)?
+    /// What admission of a new object needs and what may be a moment late because a controller makes it: the
+    /// request waits a little for it.
+    package var prerequisite: @Sendable (Object, _ namespace: String) -> ObjectKey? = { _, _ in nil }
     /// Admission of a new object: fills in what the cluster decides, or refuses.
     package var admit: (@Sendable (inout Object, any AdmissionLookup) throws(APIError) -> Void)?
     /// Allocation of what is unique in the cluster, such as Service addresses.

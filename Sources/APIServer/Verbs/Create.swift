@@ -24,6 +24,11 @@ extension ResourceVerbs {
                 code: 500, reason: "",
                 message: "resourceVersion should not be set on objects to be created")
         }
+        if let key = resource.prerequisite(template, info.namespace),
+            core.namespace(info.namespace)?.metadata.deletionTimestamp == nil
+        {
+            await core.waitForObject(key, atMost: .seconds(3))
+        }
         let isNameless = template.metadata.name.isEmpty && !template.metadata.generateName.isEmpty
         var attempt = 1
         while true {

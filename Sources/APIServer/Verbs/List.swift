@@ -126,10 +126,35 @@ extension ResourceVerbs {
 }
 
 extension ServerCore {
-    /// Waits until the store has come to a revision that a client has seen elsewhere, three seconds at most.
+    /// - Throws: `timeout` for a revision that has not happened. The store is the only source of revisions: one
+    ///   it does not know was never given out by it, so there is nothing to wait for.
     func wait(for revision: Revision) async throws(APIError) {
-        // The store is the only source of revisions: one it does not know was never given out by it.
         let current = store.revision
         if revision > current { throw .futureRevision(revision, current: current) }
+    }
+
+    /// Returns once the object is there, or the time is over.
+    func waitForObject(_ key: ObjectKey, atMost limit: Duration) async {
+        if store.get(key) != nil { return }
+        guard
+            let stream = try? store.watch(
+                resource: key.resource, namespace: key.namespace, after: store.revision),
+            store.get(key) == nil
+        else { return }
+        let clock = clock
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                do {
+                    for try await element in stream {
+                        if case .event(let event) = element, event.key == key { return }
+                    }
+                } catch {
+                    // Too slow a watcher: whoever waits looks for itself.
+                }
+            }
+            group.addTask { try? await clock.sleep(for: limit) }
+            await group.next()
+            group.cancelAll()
+        }
     }
 }

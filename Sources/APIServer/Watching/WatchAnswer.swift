@@ -77,8 +77,6 @@ package struct WatchView: Sendable {
         writer.beginObject()
         writer.key("resourceVersion")
         writer.string("\(revision)")
-        writer.key("creationTimestamp")
-        writer.null()
         if endsInitialEvents {
             writer.key("annotations")
             writer.beginObject()

@@ -1149,7 +1149,7 @@ type PodSpec "What a pod should run and how." {
   26 dnsConfig PodDNSConfig* "Resolver settings added to those of the DNS policy."
   28 readinessGates [PodReadinessGate]? list(atomic) "Further conditions that must be True for the pod to be ready."
   29 runtimeClassName string* "RuntimeClass that names the container runtime handler."
-  30 enableServiceLinks bool* default(true) "Whether Services of the namespace appear as environment variables."
+  30 enableServiceLinks bool* "Whether Services of the namespace appear as environment variables."
   31 preemptionPolicy string* enum(Never|PreemptLowerPriority) "Whether the pod may push out pods of lower priority: PreemptLowerPriority or Never."
   32 overhead map<Quantity>? "Resources that the runtime itself needs for the pod; filled in from the RuntimeClass."
   33 topologySpreadConstraints [TopologySpreadConstraint]? merge(topologyKey) strategy(merge) list(map:topologyKey,whenUnsatisfiable) "How evenly matching pods must be spread over zones, nodes or other domains."

@@ -107,7 +107,8 @@ public final class APIServer: HTTPResponder {
             } else if info.isResourceRequest, !PodSubresourceName.streams.contains(info.subresource) {
                 throw APIError.notAcceptable(ResponseForm.acceptedTypes)
             }
-            let user = try await authenticator.user(of: request)
+            let caller = try await authenticator.user(of: request)
+            let user = try Impersonation.user(caller, request.headers, core.authorizer)
             let attributes = AccessAttributes(info)
             guard core.authorizer.decide(user, attributes).isAllowed else {
                 throw APIError.forbidden(user, attributes)

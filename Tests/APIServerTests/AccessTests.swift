@@ -81,6 +81,35 @@ import Testing
         #expect(no.json["status"]?["allowed"] == false)
     }
 
+    @Test func impersonation() async throws {
+        let api = try await Harness()
+        let asNobody = try await api.send(.GET, Harness.pods, headers: ["impersonate-user": "nobody"])
+        #expect(asNobody.status == 403)
+        #expect(asNobody.message.hasPrefix(#"pods is forbidden: User "nobody" cannot list"#))
+        let asAdmin = try await api.send(
+            .GET, Harness.pods,
+            headers: ["impersonate-user": "nobody", "impersonate-group": "system:masters"])
+        #expect(asAdmin.status == 200)
+        let denied = try await api.send(
+            .GET, Harness.pods, headers: ["impersonate-user": "kubernetes-admin"],
+            peer: certificate("CN/nobody"))
+        #expect(
+            denied.message
+                == #"users "kubernetes-admin" is forbidden: User "nobody" cannot impersonate resource "#
+                + #""users" in API group "" at the cluster scope"#)
+        let nameless = try await api.send(
+            .GET, Harness.pods, headers: ["impersonate-group": "system:masters"],
+            peer: certificate("CN/nobody"))
+        #expect(nameless.status == 400)
+        let who = try await api.send(
+            .POST, "/apis/authentication.k8s.io/v1/selfsubjectreviews", "{}",
+            headers: ["impersonate-user": "system:serviceaccount:default:bot"])
+        #expect(
+            who.json["status"]?["userInfo"]?["groups"] == [
+                "system:serviceaccounts", "system:serviceaccounts:default", "system:authenticated",
+            ])
+    }
+
     @Test func components() async throws {
         let api = try await Harness()
         let scheduler = Peer.inProcess(user: "system:kube-scheduler", groups: [])

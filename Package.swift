@@ -158,7 +158,8 @@ let package = Package(
 
         // Benchmarks: make bench-NAME.
         .target(
-            name: "BenchmarkSupport", dependencies: ["CLinux"], path: "Benchmarks/Support", swiftSettings: strict),
+            name: "BenchmarkSupport", dependencies: ["CLinux"], path: "Benchmarks/Support",
+            swiftSettings: strict),
         .executableTarget(
             name: "bench-start", dependencies: ["BenchmarkSupport", "KubernetesAPI", "KubernetesClient"],
             path: "Benchmarks/Start", swiftSettings: strict),
@@ -177,7 +178,8 @@ let package = Package(
         tests(
             "NodeAgent",
             [
-                "KubernetesAPI", "KubernetesClient", "KubernetesJSON", "ContainerRuntime", "HTTPService", nioPosix,
+                "KubernetesAPI", "KubernetesClient", "KubernetesJSON", "ContainerRuntime", "HTTPService",
+                nioPosix,
                 logging,
             ]),
         tests("ContainerRuntime", ["KubernetesJSON", nioCore, nioPosix]),

@@ -57,7 +57,9 @@ enum Score {
 
     /// The fewer pods of the same controller run there, the better.
     static func spread(_ pod: Pod, _ state: NodeState) -> Int {
-        guard let owner = pod.metadata.ownerReferences.first(where: { $0.controller == true }) else { return 100 }
+        guard let owner = pod.metadata.ownerReferences.first(where: { $0.controller == true }) else {
+            return 100
+        }
         let same = state.pods.count { other in
             other.metadata.ownerReferences.contains { $0.uid == owner.uid }
         }

@@ -130,7 +130,8 @@ public final class Scheduler: Controller {
         binding.target.name = node
         do {
             try await client.createSubresource(
-                of: Pod.self, name: pod.metadata.name, namespace: pod.metadata.namespace, subresource: "binding",
+                of: Pod.self, name: pod.metadata.name, namespace: pod.metadata.namespace,
+                subresource: "binding",
                 body: binding)
         } catch {
             assumed.withLock { $0[key] = nil }

@@ -101,7 +101,8 @@ struct DeploymentReconcilerTests {
         let second = Make.replicaSet(of: deployment, image: "web:2.0", revision: 2, size: 2)
         let actions = reconcile(deployment, [first, second])
         #expect(actions.contains(.setRevision("3")))
-        let updated = actions.lazy.compactMap { if case .updateReplicaSet(let set) = $0 { set } else { nil } }.first
+        let updated = actions.lazy.compactMap { if case .updateReplicaSet(let set) = $0 { set } else { nil } }
+            .first
         #expect(updated?.metadata.annotations["deployment.kubernetes.io/revision"] == "3")
         #expect(updated?.metadata.annotations["deployment.kubernetes.io/revision-history"] == "1")
     }
@@ -116,11 +117,14 @@ struct DeploymentReconcilerTests {
     @Test("Scaling in the middle of a rollout keeps the mix of versions")
     func scalesInProportion() {
         #expect(
-            proportionalSizes(of: [(size: 3, maxReplicas: 13), (size: 10, maxReplicas: 13)], desired: 20, allowed: 25)
+            proportionalSizes(
+                of: [(size: 3, maxReplicas: 13), (size: 10, maxReplicas: 13)], desired: 20, allowed: 25)
                 == [6, 19])
         #expect(
-            proportionalSizes(of: [(size: 4, maxReplicas: 8), (size: 4, maxReplicas: 8)], desired: 4, allowed: 4)
-                .reduce(0, +) == 4)
+            proportionalSizes(
+                of: [(size: 4, maxReplicas: 8), (size: 4, maxReplicas: 8)], desired: 4, allowed: 4
+            )
+            .reduce(0, +) == 4)
     }
 
     @Test("A paused Deployment scales but does not roll")
@@ -147,7 +151,10 @@ struct DeploymentReconcilerTests {
         let waiting = reconcile(deployment, [gone], oldPodsRunning: true)
         #expect(!waiting.contains { if case .createReplicaSet = $0 { true } else { false } })
         let free = reconcile(deployment, [gone], oldPodsRunning: false)
-        #expect(free.contains { if case .createReplicaSet(let set) = $0 { set.spec.replicas == 3 } else { false } })
+        #expect(
+            free.contains {
+                if case .createReplicaSet(let set) = $0 { set.spec.replicas == 3 } else { false }
+            })
     }
 
     @Test("Status and conditions of a finished rollout, as kubectl rollout status reads them")
@@ -162,7 +169,9 @@ struct DeploymentReconcilerTests {
         #expect(status.observedGeneration == 1)
         #expect(status.conditions.map(\.type) == ["Available", "Progressing"])
         #expect(status.conditions.map(\.reason) == ["MinimumReplicasAvailable", "NewReplicaSetAvailable"])
-        #expect(status.conditions.last?.message == "ReplicaSet \"\(set.metadata.name)\" has successfully progressed.")
+        #expect(
+            status.conditions.last?.message
+                == "ReplicaSet \"\(set.metadata.name)\" has successfully progressed.")
         // Once written, there is nothing more to say.
         var settled = deployment
         settled.status = status
@@ -211,7 +220,9 @@ struct DeploymentReconcilerTests {
             ("25%", "25%", 3, 1, 0), ("25%", "25%", 4, 1, 1), ("0%", "0%", 5, 0, 1), ("50%", "0", 5, 3, 0),
             ("1", "3", 2, 1, 2),
         ] as [(String, String, Int, Int, Int)])
-    func bounds(surge: String, unavailable: String, replicas: Int, expectedSurge: Int, expectedUnavailable: Int) {
+    func bounds(
+        surge: String, unavailable: String, replicas: Int, expectedSurge: Int, expectedUnavailable: Int
+    ) {
         func value(_ text: String) -> IntOrString { Int(text).map(IntOrString.int) ?? .string(text) }
         let bounds = RolloutBounds(
             of: Make.deployment(replicas: replicas, surge: value(surge), unavailable: value(unavailable)))

@@ -6,7 +6,9 @@ import Testing
 struct EndpointReconcilerTests {
     private let reconciler = EndpointSliceReconciler()
 
-    private func slices(_ service: Service, _ pods: [Pod], existing: [EndpointSlice] = []) -> EndpointSliceChanges {
+    private func slices(_ service: Service, _ pods: [Pod], existing: [EndpointSlice] = [])
+        -> EndpointSliceChanges
+    {
         reconciler.reconcile(service, pods: pods, existing: existing, trigger: Make.now)
     }
 
@@ -19,12 +21,15 @@ struct EndpointReconcilerTests {
 
     @Test("One slice, owned and labelled, an endpoint a pod, the target port")
     func first() throws {
-        let changes = slices(Make.service(), [Make.pod("a", ip: "10.244.0.2"), Make.pod("b", ip: "10.244.0.3")])
+        let changes = slices(
+            Make.service(), [Make.pod("a", ip: "10.244.0.2"), Make.pod("b", ip: "10.244.0.3")])
         let slice = try #require(changes.create.first)
         #expect(changes.create.count == 1)
         #expect(slice.metadata.generateName == "web-")
         #expect(slice.metadata.labels["kubernetes.io/service-name"] == "web")
-        #expect(slice.metadata.labels["endpointslice.kubernetes.io/managed-by"] == "endpointslice-controller.k8s.io")
+        #expect(
+            slice.metadata.labels["endpointslice.kubernetes.io/managed-by"]
+                == "endpointslice-controller.k8s.io")
         #expect(slice.controllerReference?.uid == "service-uid")
         #expect(slice.addressType == "IPv4")
         #expect(slice.ports.map(\.port) == [3000])
@@ -36,10 +41,12 @@ struct EndpointReconcilerTests {
     @Test(
         "Conditions: ready, serving, terminating",
         arguments: [
-            (true, false, true, true, false), (false, false, false, false, false), (true, true, false, true, true),
+            (true, false, true, true, false), (false, false, false, false, false),
+            (true, true, false, true, true),
             (false, true, false, false, true),
         ])
-    func conditions(ready: Bool, terminating: Bool, isReady: Bool, serving: Bool, isTerminating: Bool) throws {
+    func conditions(ready: Bool, terminating: Bool, isReady: Bool, serving: Bool, isTerminating: Bool) throws
+    {
         var pod = Make.pod("a", ready: ready)
         if terminating { pod.metadata.deletionTimestamp = Make.now }
         let conditions = try #require(slices(Make.service(), [pod]).create.first?.endpoints.first?.conditions)
@@ -83,7 +90,8 @@ struct EndpointReconcilerTests {
         let created = reconciler.reconcile(Make.service(), pods: pods, existing: [], trigger: nil).create
         #expect(created.map(\.endpoints.count) == [2, 2, 1])
         let existing = created.enumerated().map { stored($1, "web-\($0)") }
-        let fewer = reconciler.reconcile(Make.service(), pods: Array(pods.prefix(2)), existing: existing, trigger: nil)
+        let fewer = reconciler.reconcile(
+            Make.service(), pods: Array(pods.prefix(2)), existing: existing, trigger: nil)
         #expect(fewer.delete.map(\.metadata.name) == ["web-1", "web-2"])
         #expect(fewer.create.isEmpty && fewer.update.isEmpty)
     }
@@ -117,7 +125,8 @@ struct EndpointReconcilerTests {
         #expect(object.subsets.first?.addresses.map(\.ip) == ["10.244.0.2", "10.244.0.9"])
         #expect(object.subsets.first?.notReadyAddresses.map(\.ip) == ["10.244.0.3"])
         #expect(object.subsets.first?.ports.map(\.port) == [3000])
-        #expect(EndpointsReconciler.reconcile(Make.service(), pods: pods, existing: object, trigger: nil) == nil)
+        #expect(
+            EndpointsReconciler.reconcile(Make.service(), pods: pods, existing: object, trigger: nil) == nil)
     }
 
     @Test("Endpoints hold a thousand addresses and say that there are more")

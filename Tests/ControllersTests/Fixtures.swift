@@ -32,7 +32,8 @@ enum Make {
     }
 
     static func replicaSet(
-        of deployment: Deployment, image: String, revision: Int, size: Int, available: Int? = nil, age: Int = 0,
+        of deployment: Deployment, image: String, revision: Int, size: Int, available: Int? = nil,
+        age: Int = 0,
         sizedFor: Int? = nil
     ) -> ReplicaSet {
         var set = ReplicaSet()

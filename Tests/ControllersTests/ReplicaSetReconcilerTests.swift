@@ -15,7 +15,9 @@ struct ReplicaSetReconcilerTests {
         return set
     }
 
-    private func reconcile(_ set: ReplicaSet, _ pods: [Pod], failure: ReplicaSetFailure? = nil) -> [ReplicaSetAction] {
+    private func reconcile(_ set: ReplicaSet, _ pods: [Pod], failure: ReplicaSetFailure? = nil)
+        -> [ReplicaSetAction]
+    {
         ReplicaSetReconciler.reconcile(set, pods: pods, siblings: [:], failure: failure, now: Make.now)
     }
 
@@ -83,6 +85,9 @@ struct ReplicaSetReconcilerTests {
         #expect(status.conditions.first?.message == "quota")
         set.status = status
         let mended = reconcile(set, [Make.pod("a")])
-        #expect(mended.contains { if case .updateStatus(let status) = $0 { status.conditions.isEmpty } else { false } })
+        #expect(
+            mended.contains {
+                if case .updateStatus(let status) = $0 { status.conditions.isEmpty } else { false }
+            })
     }
 }

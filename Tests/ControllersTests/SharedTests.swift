@@ -29,7 +29,9 @@ struct SharedTests {
         var fence = WriteFence<String>()
         fence.note("12", for: "a")
         fence.note("10", for: "a")
-        let answers = [("a", "11"), ("b", "11"), ("a", "12"), ("a", "11")].map { fence.isBehind($0, cache: $1) }
+        let answers = [("a", "11"), ("b", "11"), ("a", "12"), ("a", "11")].map {
+            fence.isBehind($0, cache: $1)
+        }
         // The last: once seen, it stays seen.
         #expect(answers == [true, false, false, false])
     }

@@ -46,7 +46,7 @@ enum Shell {
         let error = try TemporaryFile()
         var merged = currentEnvironment()
         for (key, value) in environment { merged[key] = value }
-        let arguments: [String] = ["bash", "-c", "cd '\(folder)' && \(command)"]
+        let arguments: [String] = ["bash", "-c", "cd '\(folder)' || exit\n\(command)"]
         let variables: [String] = merged.map { "\($0.key)=\($0.value)" }
         var argv: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
         var envp: [UnsafeMutablePointer<CChar>?] = variables.map { strdup($0) }

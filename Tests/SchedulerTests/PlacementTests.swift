@@ -4,7 +4,9 @@ import Testing
 
 @Suite("Scheduler: where a pod goes, and why it goes nowhere")
 struct PlacementTests {
-    private func node(_ name: String, cpu: Quantity = "2", change: (inout Node) -> Void = { _ in }) -> NodeState {
+    private func node(_ name: String, cpu: Quantity = "2", change: (inout Node) -> Void = { _ in })
+        -> NodeState
+    {
         var node = Node()
         node.metadata.name = name
         node.metadata.labels = ["kubernetes.io/hostname": name]
@@ -25,7 +27,8 @@ struct PlacementTests {
 
     private func reason(_ text: String, of nodes: Int = 1, failing: Int = 1) -> Placement {
         .unschedulable(
-            message: "0/\(nodes) nodes are available: \(failing) \(text). preemption: 0/\(nodes) nodes are available: "
+            message:
+                "0/\(nodes) nodes are available: \(failing) \(text). preemption: 0/\(nodes) nodes are available: "
                 + "\(nodes) Preemption is not helpful for scheduling.")
     }
 
@@ -64,10 +67,14 @@ struct PlacementTests {
 
     @Test("Taints keep out what does not tolerate them")
     func taints() {
-        let tainted = node("a") { $0.spec.taints = [Taint(key: "dedicated", value: "db", effect: "NoSchedule")] }
+        let tainted = node("a") {
+            $0.spec.taints = [Taint(key: "dedicated", value: "db", effect: "NoSchedule")]
+        }
         #expect(Placer.place(pod(), on: [tainted]) == reason("node(s) had untolerated taint {dedicated: db}"))
         let tolerant = pod {
-            $0.spec.tolerations = [Toleration(key: "dedicated", operator: "Equal", value: "db", effect: "NoSchedule")]
+            $0.spec.tolerations = [
+                Toleration(key: "dedicated", operator: "Equal", value: "db", effect: "NoSchedule")
+            ]
         }
         #expect(Placer.place(tolerant, on: [tainted]) == .node("a"))
         let everything = pod { $0.spec.tolerations = [Toleration(operator: "Exists")] }
@@ -85,7 +92,8 @@ struct PlacementTests {
     func affinity() {
         let selecting = pod { $0.spec.nodeSelector = ["disk": "ssd"] }
         #expect(
-            Placer.place(selecting, on: [node("a")]) == reason("node(s) didn't match Pod's node affinity/selector"))
+            Placer.place(selecting, on: [node("a")])
+                == reason("node(s) didn't match Pod's node affinity/selector"))
         #expect(Placer.place(selecting, on: [node("a") { $0.metadata.labels["disk"] = "ssd" }]) == .node("a"))
         let picky = pod {
             let wanted = NodeSelectorRequirement(key: "cores", operator: "Gt", values: ["4"])
@@ -103,7 +111,11 @@ struct PlacementTests {
     @Test("A host port is given once, except at different addresses")
     func hostPorts() {
         func holding(_ address: String) -> Pod {
-            pod { $0.spec.containers[0].ports = [ContainerPort(hostPort: 80, containerPort: 80, hostIP: address)] }
+            pod {
+                $0.spec.containers[0].ports = [
+                    ContainerPort(hostPort: 80, containerPort: 80, hostIP: address)
+                ]
+            }
         }
         var taken = node("a")
         taken.pods = [holding("127.0.0.1")]
@@ -117,6 +129,7 @@ struct PlacementTests {
     func messages() {
         #expect(Placer.place(pod(), on: []) == .unschedulable(message: "no nodes available to schedule pods"))
         #expect(
-            Placer.place(pod(cpu: "9"), on: [node("a"), node("b")]) == reason("Insufficient cpu", of: 2, failing: 2))
+            Placer.place(pod(cpu: "9"), on: [node("a"), node("b")])
+                == reason("Insufficient cpu", of: 2, failing: 2))
     }
 }

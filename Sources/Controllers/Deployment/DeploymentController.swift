@@ -30,7 +30,9 @@ final class DeploymentController: QueueingController {
             guard let set = event.object else { return }
             enqueueOwner(of: set)
             // A set that lost its owner or whose labels changed may be somebody else's now.
-            if let old = event.old, old.controllerReference != set.controllerReference { enqueueOwner(of: old) }
+            if let old = event.old, old.controllerReference != set.controllerReference {
+                enqueueOwner(of: old)
+            }
             if set.controllerReference == nil { enqueueMatching(set) }
         }
         pods.subscribe { [self] event in
@@ -115,8 +117,9 @@ final class DeploymentController: QueueingController {
                 return
             }
         case .setRevision(let revision):
+            // By way of the status, as upstream does: a changed annotation would count as a new generation.
             deployment.metadata.annotations[Annotation.revision] = revision
-            deployment = try await context.client.update(deployment)
+            deployment = try await context.client.updateStatus(deployment)
         case .updateStatus(var status):
             status.collisionCount = deployment.status.collisionCount
             deployment.status = status
@@ -126,7 +129,8 @@ final class DeploymentController: QueueingController {
         }
     }
 
-    private func create(_ set: ReplicaSet, for deployment: inout Deployment, key: NamespacedName) async throws {
+    private func create(_ set: ReplicaSet, for deployment: inout Deployment, key: NamespacedName) async throws
+    {
         do {
             let created = try await context.client.create(set)
             fence.withLock { $0.note(created.metadata.resourceVersion, for: key) }
@@ -153,6 +157,8 @@ final class DeploymentController: QueueingController {
         guard size != from else { return }
         recorder.record(
             deployment, type: "Normal", reason: "ScalingReplicaSet",
-            message: "Scaled \(size > from ? "up" : "down") replica set \(set.metadata.name) from \(from) to \(size)")
+            message:
+                "Scaled \(size > from ? "up" : "down") replica set \(set.metadata.name) from \(from) to \(size)"
+        )
     }
 }

@@ -26,7 +26,8 @@ struct EndpointSource: Sendable {
         let serving = pod.isReady || service.spec.publishNotReadyAddresses
         var endpoint = Endpoint()
         endpoint.addresses = [address]
-        endpoint.conditions.ready = service.spec.publishNotReadyAddresses || (pod.isReady && !pod.isTerminating)
+        endpoint.conditions.ready =
+            service.spec.publishNotReadyAddresses || (pod.isReady && !pod.isTerminating)
         endpoint.conditions.serving = serving
         endpoint.conditions.terminating = pod.isTerminating
         endpoint.nodeName = pod.spec.nodeName
@@ -64,7 +65,8 @@ struct EndpointSource: Sendable {
         case .string(let name):
             guard !name.isEmpty else { return port.port }
             let wanted = port.`protocol`.isEmpty ? "TCP" : port.`protocol`
-            let containers = pod.spec.containers + pod.spec.initContainers.filter { $0.restartPolicy == "Always" }
+            let containers =
+                pod.spec.containers + pod.spec.initContainers.filter { $0.restartPolicy == "Always" }
             for containerPort in containers.lazy.flatMap(\.ports) {
                 let given = containerPort.`protocol`.isEmpty ? "TCP" : containerPort.`protocol`
                 if containerPort.name == name, given == wanted { return containerPort.containerPort }

@@ -32,7 +32,8 @@ final class EndpointSliceController: QueueingController {
         }
         slices.subscribe { [queue] event in
             guard let slice = event.object,
-                slice.metadata.labels[EndpointSliceReconciler.managedByLabel] == EndpointSliceReconciler.manager,
+                slice.metadata.labels[EndpointSliceReconciler.managedByLabel]
+                    == EndpointSliceReconciler.manager,
                 let service = slice.metadata.labels[EndpointSliceReconciler.serviceNameLabel]
             else { return }
             queue.add(NamespacedName(namespace: slice.metadata.namespace, name: service))
@@ -65,7 +66,8 @@ final class EndpointSliceController: QueueingController {
         let trigger = triggers.withLock { $0.removeValue(forKey: key) } ?? context.now()
         let existing = slices.list(namespace: key.namespace).filter {
             $0.metadata.labels[EndpointSliceReconciler.serviceNameLabel] == key.name
-                && $0.metadata.labels[EndpointSliceReconciler.managedByLabel] == EndpointSliceReconciler.manager
+                && $0.metadata.labels[EndpointSliceReconciler.managedByLabel]
+                    == EndpointSliceReconciler.manager
         }
         let changes = EndpointSliceReconciler().reconcile(
             service, pods: pods.list(selectedBy: service), existing: existing, trigger: trigger)

@@ -44,7 +44,9 @@ package struct EndpointSliceReconciler: Sendable {
             let desired = eligible.compactMap { source.endpoint(of: $0, addressType: family) }
             plan(
                 service, family: family, desired: desired,
-                existing: existing.filter { $0.addressType == family && $0.metadata.deletionTimestamp == nil },
+                existing: existing.filter {
+                    $0.addressType == family && $0.metadata.deletionTimestamp == nil
+                },
                 trigger: trigger, into: &changes)
         }
         return changes

@@ -12,7 +12,9 @@ final class GarbageCollector: Controller {
     private let graph = Mutex(OwnerGraph())
     private let queue = WorkQueue<Work>()
     /// Events own nothing and are many; they go by their age.
-    private let kinds = (KindHandle.namespaced + KindHandle.clusterScoped).filter { $0.kind != Event.resource }
+    private let kinds = (KindHandle.namespaced + KindHandle.clusterScoped).filter {
+        $0.kind != Event.resource
+    }
 
     /// An action under a key by which repetitions fall together.
     private struct Work: Hashable, Sendable {
@@ -100,7 +102,8 @@ final class GarbageCollector: Controller {
         // An owner of a kind we do not serve cannot be judged: its dependants stay.
         guard let kind = handle(owner.kind, owner.apiVersion) else { return }
         do {
-            let live = try await kind.metadata(context.client, kind.kind.isNamespaced ? namespace : "", owner.name)
+            let live = try await kind.metadata(
+                context.client, kind.kind.isNamespaced ? namespace : "", owner.name)
             if live.uid == owner.uid { return }
         } catch let error as APIError where error.isNotFound {
             // Absent, as is one whose name has been taken by another.

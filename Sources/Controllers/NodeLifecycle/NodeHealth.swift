@@ -13,7 +13,8 @@ package struct NodeHealth: Sendable {
     /// is to be looked at again.
     package func judge(_ node: Node, lease: Lease?, now: Time) -> (change: Node?, lookAgainAfter: Int?) {
         var changed = node
-        let renewed = lease?.spec.renewTime.map { $0.microseconds / 1_000_000 }
+        let renewed =
+            lease?.spec.renewTime.map { $0.microseconds / 1_000_000 }
             ?? node.metadata.creationTimestamp?.seconds ?? now.seconds
         let silence = now.seconds - renewed
         let isSilent = silence >= graceSeconds

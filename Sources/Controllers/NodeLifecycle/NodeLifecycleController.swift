@@ -55,7 +55,10 @@ final class NodeLifecycleController: QueueingController {
     /// Pods on a silent node are endpoints no longer: nobody can say whether they serve.
     private func markPodsNotReady(on node: String) async throws {
         for var pod in pods.list() where pod.spec.nodeName == node {
-            guard let index = pod.status.conditions.firstIndex(where: { $0.type == "Ready" && $0.status == "True" })
+            guard
+                let index = pod.status.conditions.firstIndex(where: {
+                    $0.type == "Ready" && $0.status == "True"
+                })
             else { continue }
             pod.status.conditions[index].status = "False"
             pod.status.conditions[index].lastTransitionTime = context.now()

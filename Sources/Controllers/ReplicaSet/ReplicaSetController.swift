@@ -27,7 +27,9 @@ final class ReplicaSetController: QueueingController {
         pods.subscribe { [self] event in
             guard let pod = event.object else { return }
             enqueueOwner(of: pod)
-            if let old = event.old, old.controllerReference != pod.controllerReference { enqueueOwner(of: old) }
+            if let old = event.old, old.controllerReference != pod.controllerReference {
+                enqueueOwner(of: old)
+            }
             if pod.controllerReference == nil { enqueueMatching(pod) }
         }
     }
@@ -71,7 +73,8 @@ final class ReplicaSetController: QueueingController {
         let siblings = siblingsByNode(of: set)
         let now = context.now()
         // Pods first, then the status: it tells what came of them.
-        let decided = ReplicaSetReconciler.reconcile(set, pods: owned, siblings: siblings, failure: nil, now: now)
+        let decided = ReplicaSetReconciler.reconcile(
+            set, pods: owned, siblings: siblings, failure: nil, now: now)
         var problem: (failure: ReplicaSetFailure, error: any Error)?
         for action in decided {
             switch action {
@@ -139,7 +142,8 @@ final class ReplicaSetController: QueueingController {
                 try await context.client.delete(
                     Pod.self, name: pod.metadata.name, namespace: pod.metadata.namespace, options: options)
                 recorder.record(
-                    set, type: "Normal", reason: "SuccessfulDelete", message: "Deleted pod: \(pod.metadata.name)")
+                    set, type: "Normal", reason: "SuccessfulDelete",
+                    message: "Deleted pod: \(pod.metadata.name)")
             } catch let error as APIError where error.isNotFound {
                 continue
             }

@@ -11,11 +11,13 @@ struct KindHandle: Sendable {
     let names: @Sendable (KubernetesClient, _ namespace: String) async throws -> [String]
     /// The object's metadata as the server has it; throws NotFound.
     let metadata: @Sendable (KubernetesClient, _ namespace: String, _ name: String) async throws -> ObjectMeta
-    let delete: @Sendable (KubernetesClient, _ namespace: String, _ name: String, DeleteOptions) async throws -> Void
+    let delete:
+        @Sendable (KubernetesClient, _ namespace: String, _ name: String, DeleteOptions) async throws -> Void
     /// Changes an object's metadata; throws a conflict if it changed meanwhile.
     let edit:
         @Sendable (
-            KubernetesClient, _ namespace: String, _ name: String, _ change: @Sendable (inout ObjectMeta) -> Void
+            KubernetesClient, _ namespace: String, _ name: String,
+            _ change: @Sendable (inout ObjectMeta) -> Void
         ) async throws -> Void
 
     init<T: KubernetesObject>(_ type: T.Type) {

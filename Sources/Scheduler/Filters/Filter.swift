@@ -61,7 +61,8 @@ extension Filter {
             reasons.append("Too many pods")
         }
         let taken = state.requested.amounts
-        for (name, asked) in Resources(requestedBy: pod).amounts.sorted(by: { $0.key < $1.key }) where asked > 0 {
+        for (name, asked) in Resources(requestedBy: pod).amounts.sorted(by: { $0.key < $1.key })
+        where asked > 0 {
             let (sum, overflow) = (taken[name] ?? 0).addingReportingOverflow(asked)
             if overflow || sum > (allocatable[name] ?? 0) { reasons.append("Insufficient \(name)") }
         }

@@ -60,6 +60,8 @@ schema-check:
 
 # All tests run in a sandbox: network namespaces without an uplink, and nothing of the machine's touched.
 test: setup build-tests lint schema-check
+	scripts/debian-kubectl
+	scripts/test-sandbox
 	scripts/images --web $(BIN)/web
 	scripts/sandbox swift test --configuration $(CONFIGURATION) --skip-build --skip EndToEndTests
 	scripts/sandbox swift test --configuration $(CONFIGURATION) --skip-build --filter EndToEndTests --no-parallel

@@ -307,3 +307,17 @@ struct Scene {
         }
     }
 }
+
+@Suite struct ContainerOwnersTests {
+    @Test func anExitBeforeTheClaimIsNotLost() {
+        var owners = ContainerOwners()
+        #expect(owners.exited("c") == nil)
+        #expect(owners.claim(["s", "c"], for: "pod") == ["c"])
+        #expect(owners.claim(["s", "c"], for: "pod") == [])
+        #expect(owners.exited("s") == "pod")
+        owners.forget("pod")
+        #expect(owners.owner("c") == nil)
+        for index in 0..<5000 { #expect(owners.exited("x\(index)") == nil) }
+        #expect(owners.claim(["x0", "x4999"], for: "pod") == ["x4999"])
+    }
+}

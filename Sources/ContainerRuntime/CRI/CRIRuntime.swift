@@ -287,6 +287,12 @@ public final class CRIRuntime: RuntimeService {
                     do {
                         let messages = try Self.subscribe(client)
                         continuation.yield(.mayHaveMissed)
+                        // The server does not say when the subscription stands; by then it does.
+                        let later = Task {
+                            try await clock.sleep(for: .seconds(1))
+                            continuation.yield(.mayHaveMissed)
+                        }
+                        defer { later.cancel() }
                         for try await envelope in messages {
                             pause = .milliseconds(20)
                             if let event = try Self.event(envelope) { continuation.yield(event) }

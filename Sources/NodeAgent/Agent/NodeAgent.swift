@@ -22,8 +22,7 @@ public final class NodeAgent: Sendable {
     private let registration: NodeRegistration
     private let logger: Logger
     private let entries = Mutex<[String: Entry]>([:])
-    /// Which pod a container or sandbox belongs to.
-    private let owners = Mutex<[String: String]>([:])
+    private let owners = Mutex(ContainerOwners())
 
     /// Logs and streams of this node's pods.
     public let api: NodeAPI
@@ -123,7 +122,8 @@ public final class NodeAgent: Sendable {
         let uid = pod.metadata.uid
         return entries.withLock { entries in
             if let entry = entries[uid] { return entry.worker }
-            let worker = PodWorker(pod: pod, context: context) { [weak self] ids in self?.claim(ids, for: uid)
+            let worker = PodWorker(pod: pod, context: context) { [weak self] ids in
+                self?.owners.withLock { $0.claim(ids, for: uid) } ?? []
             }
             let task = Task {
                 await worker.run()
@@ -139,28 +139,22 @@ public final class NodeAgent: Sendable {
         entries.withLock { $0.values.contains { $0.key.hasSuffix("/\(name)") } }
     }
 
-    private func claim(_ ids: [String], for uid: String) {
-        owners.withLock { owners in
-            for id in ids { owners[id] = uid }
-        }
-    }
-
     private func forget(_ uid: String) {
         _ = entries.withLock { $0.removeValue(forKey: uid) }
-        owners.withLock { owners in owners = owners.filter { $0.value != uid } }
+        owners.withLock { $0.forget(uid) }
     }
 
     private func dispatch(_ event: RuntimeEvent) async {
         switch event {
-        case .exited(let id, _): await worker(owning: id)?.look(exited: id)
-        case .outOfMemory(let id): await worker(owning: id)?.look()
+        case .exited(let id, _): await worker(owners.withLock { $0.exited(id) })?.look(exited: id)
+        case .outOfMemory(let id): await worker(owners.withLock { $0.owner(id) })?.look()
         case .mayHaveMissed:
             for worker in entries.withLock({ $0.values.map(\.worker) }) { await worker.look() }
         }
     }
 
-    private func worker(owning id: String) -> PodWorker? {
-        guard let uid = owners.withLock({ $0[id] }) else { return nil }
+    private func worker(_ uid: String?) -> PodWorker? {
+        guard let uid else { return nil }
         return entries.withLock { $0[uid]?.worker }
     }
 

@@ -8,8 +8,9 @@ import Logging
 /// Looks after one pod: observes, lets `PodLifecycle` decide, does it, and tells the API server.
 package actor PodWorker {
     private let context: PodContext
-    /// Tells which containers and sandboxes are this pod's, so that their events find it.
-    private let claim: @Sendable ([String]) -> Void
+    /// Tells which containers and sandboxes are this pod's, so that their events find it; returns those whose
+    /// exit has been seen already.
+    private let claim: @Sendable ([String]) -> Set<String>
     private let logger: Logger
     private let signals: AsyncStream<Void>
     private let signal: AsyncStream<Void>.Continuation
@@ -29,7 +30,7 @@ package actor PodWorker {
     private var termination: Task<Void, Never>?
     private var pull: Task<Result<String, ContainerStartFailure>, Never>?
 
-    package init(pod: Pod, context: PodContext, claim: @escaping @Sendable ([String]) -> Void) {
+    package init(pod: Pod, context: PodContext, claim: @escaping @Sendable ([String]) -> Set<String>) {
         self.pod = pod
         self.context = context
         self.claim = claim
@@ -149,7 +150,7 @@ package actor PodWorker {
             containers.append(status)
         }
         observation = PodObservation(sandboxes: sandboxes, containers: containers)
-        claim(sandboxes.map(\.id) + containers.map(\.id))
+        expectedExits.formUnion(claim(sandboxes.map(\.id) + containers.map(\.id)))
     }
 
     /// Nil when the container is not there any more.

@@ -45,15 +45,16 @@ package struct OCIRuntimeTrial: Sendable {
     }
 
     private func run(_ program: String) async throws(ContainerRuntimeError) {
-        let folder = "\(scratchDirectory)/trial-\(getpid())"
+        // Two nodes on one machine may try at the same time; in sandboxes even their process ids are alike.
+        let identifier = "swiftlet-trial-\(UInt64.random(in: 0 ... .max))"
+        let folder = "\(scratchDirectory)/\(identifier)"
         try Files.createFolder("\(folder)/rootfs")
         defer { try? Files.remove(folder) }
         try Files.write(ExitProgram.executable(), to: "\(folder)/rootfs/exit", mode: 0o755)
-        try Files.write(Self.specification().json(), to: "\(folder)/config.json")
+        try Files.write(Self.specification(identifier).json(), to: "\(folder)/config.json")
         let log = "\(folder)/output"
         let output = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         defer { if output >= 0 { close(output) } }
-        let identifier = "swiftlet-trial-\(getpid())"
         let process = try ChildProcess.start(
             program, ["--root", "\(folder)/state", "run", "--bundle", folder, identifier],
             environment: environment, output: output)
@@ -68,7 +69,7 @@ package struct OCIRuntimeTrial: Sendable {
     /// What the trial's program exits with; no runtime uses it for an error of its own.
     private static let expectedExit: Int32 = 42
 
-    private static func specification() -> JSONValue {
+    private static func specification(_ identifier: String) -> JSONValue {
         let namespaces: [JSONValue] = ["pid", "ipc", "uts", "mount", "network"].map { ["type": .string($0)] }
         return [
             "ociVersion": "1.0.2",
@@ -78,7 +79,7 @@ package struct OCIRuntimeTrial: Sendable {
             "root": ["path": "rootfs", "readonly": true],
             "mounts": [["destination": "/proc", "type": "proc", "source": "proc"]],
             "linux": [
-                "cgroupsPath": .string("/swiftlet-trial-\(getpid())"), "namespaces": .array(namespaces),
+                "cgroupsPath": .string("/\(identifier)"), "namespaces": .array(namespaces),
                 "resources": ["memory": ["limit": 67_108_864]],
             ],
         ]

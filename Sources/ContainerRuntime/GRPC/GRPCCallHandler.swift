@@ -16,22 +16,18 @@ final class GRPCCallHandler: ChannelInboundHandler {
     private let method: String
     private let headers: HPACKHeaders
     private let request: [UInt8]
-    private let deadline: NIODeadline?
     private let yield: (Event) -> Void
 
     private var deframer = GRPCDeframer()
     private var httpStatus: Int?
     private var ended = false
-    private var alarm: Scheduled<Void>?
 
     init(
-        method: String, headers: HPACKHeaders, request: [UInt8], deadline: NIODeadline?,
-        yield: @escaping (Event) -> Void
+        method: String, headers: HPACKHeaders, request: [UInt8], yield: @escaping (Event) -> Void
     ) {
         self.method = method
         self.headers = headers
         self.request = request
-        self.deadline = deadline
         self.yield = yield
     }
 
@@ -40,13 +36,6 @@ final class GRPCCallHandler: ChannelInboundHandler {
         let buffer = context.channel.allocator.buffer(bytes: GRPCDeframer.frame(request))
         context.writeAndFlush(
             wrapOutboundOut(.data(.init(data: .byteBuffer(buffer), endStream: true))), promise: nil)
-        guard let deadline else { return }
-        let loopBound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-        alarm = context.eventLoop.scheduleTask(deadline: deadline) {
-            let (handler, context) = loopBound.value
-            handler.end(GRPCError(.deadlineExceeded, "No answer in time.", method: handler.method))
-            context.close(promise: nil)
-        }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -60,6 +49,11 @@ final class GRPCCallHandler: ChannelInboundHandler {
     func channelInactive(context: ChannelHandlerContext) {
         end(GRPCError(.unavailable, "The connection closed before the call ended.", method: method))
         context.fireChannelInactive()
+    }
+
+    /// A stream may also go without ever having been active.
+    func handlerRemoved(context: ChannelHandlerContext) {
+        end(GRPCError(.unavailable, "The connection closed before the call was sent.", method: method))
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -101,7 +95,6 @@ final class GRPCCallHandler: ChannelInboundHandler {
     private func end(_ error: GRPCError?) {
         guard !ended else { return }
         ended = true
-        alarm?.cancel()
         if error == nil, deframer.isInsideMessage {
             yield(.end(GRPCError(.internal, "The last message was cut short.", method: method)))
         } else {

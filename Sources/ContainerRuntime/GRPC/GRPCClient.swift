@@ -93,30 +93,57 @@ package final class GRPCClient: Sendable {
 
         return AsyncThrowingStream { continuation in
             let call = OpenCall()
-            continuation.onTermination = { _ in call.end() }
-            connection().flatMap { connection in
-                connection.streams.createStreamChannel { stream in
-                    stream.eventLoop.makeCompletedFuture {
-                        let handler = GRPCCallHandler(
-                            method: method, headers: requestHeaders, request: request, deadline: deadline
-                        ) { event in
-                            switch event {
-                            case .message(let bytes): continuation.yield(bytes)
-                            case .end(let error): continuation.finish(throwing: error)
-                            }
-                        }
-                        try stream.pipeline.syncOperations.addHandler(handler)
-                    }
-                }
-            }.whenComplete { result in
-                switch result {
-                case .success(let stream): call.opened(stream)
-                case .failure(let error):
-                    let reason = error as? GRPCError ?? GRPCError(.unavailable, "\(error)")
-                    continuation.finish(throwing: GRPCError(reason.code, reason.message, method: method))
+            if let deadline {
+                // Here and not on the stream: connecting may take too long as well.
+                call.alarm = group.next().scheduleTask(deadline: deadline) {
+                    continuation.finish(
+                        throwing: GRPCError(.deadlineExceeded, "No answer in time.", method: method))
                 }
             }
+            continuation.onTermination = { _ in call.end() }
+            open(call, retries: 1) {
+                GRPCCallHandler(method: method, headers: requestHeaders, request: request) { event in
+                    switch event {
+                    case .message(let bytes): continuation.yield(bytes)
+                    case .end(let error): continuation.finish(throwing: error)
+                    }
+                }
+            } failed: { error in
+                let reason = error as? GRPCError ?? GRPCError(.unavailable, "\(error)")
+                continuation.finish(throwing: GRPCError(reason.code, reason.message, method: method))
+            }
         }
+    }
+
+    /// Opens a stream for a call. A connection that turns out to be dead before anything was sent is replaced
+    /// by a new one, once.
+    private func open(
+        _ call: OpenCall, retries: Int, handler: @escaping @Sendable () -> GRPCCallHandler,
+        failed: @escaping @Sendable (any Error) -> Void
+    ) {
+        let connection = connection()
+        connection.flatMap { connection in
+            connection.streams.createStreamChannel { stream in
+                stream.eventLoop.makeCompletedFuture {
+                    // A stream of a connection that has just died would never hear of it.
+                    guard connection.channel.isActive else { throw DeadConnection() }
+                    try stream.pipeline.syncOperations.addHandler(handler())
+                }
+            }
+        }.whenComplete { result in
+            switch result {
+            case .success(let stream): call.opened(stream)
+            case .failure(let error):
+                guard error is DeadConnection, retries > 0 else { return failed(error) }
+                self.forget(connection)
+                self.open(call, retries: retries - 1, handler: handler, failed: failed)
+            }
+        }
+    }
+
+    /// The connection was lost before the call was on it.
+    private struct DeadConnection: Error, CustomStringConvertible {
+        var description: String { "The connection was lost." }
     }
 
     // MARK: - The connection
@@ -135,9 +162,9 @@ package final class GRPCClient: Sendable {
                 future.whenComplete { result in
                     switch result {
                     case .success(let connection):
-                        connection.channel.closeFuture.whenComplete { _ in self.forget(future) }
+                        connection.channel.closeFuture.whenComplete { _ in self.forgetLater(future) }
                     case .failure:
-                        self.forget(future)
+                        self.forgetLater(future)
                     }
                 }
                 return future
@@ -145,12 +172,14 @@ package final class GRPCClient: Sendable {
         }
     }
 
+    /// Forgets on a later turn of the loop: a future that fails at once calls back under the lock.
+    private func forgetLater(_ future: EventLoopFuture<Connection>) {
+        future.eventLoop.execute { self.forget(future) }
+    }
+
     private func forget(_ future: EventLoopFuture<Connection>) {
-        // Runs on a later turn of the loop than the lock above, for a future that failed at once.
-        future.eventLoop.execute {
-            self.state.withLock { state in
-                if case .connecting(let current) = state, current === future { state = .idle }
-            }
+        state.withLock { state in
+            if case .connecting(let current) = state, current === future { state = .idle }
         }
     }
 
@@ -167,13 +196,22 @@ package final class GRPCClient: Sendable {
         let path = socketPath
         return ClientBootstrap(group: group)
             .connectTimeout(.seconds(5))
+            // Not after the connection stands: the server speaks first, and a handler that comes too late
+            // would miss its settings.
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let pipeline = channel.pipeline.syncOperations
+                    _ = try pipeline.configureHTTP2Pipeline(
+                        mode: .client, connectionConfiguration: connectionConfiguration,
+                        streamConfiguration: streamConfiguration
+                    ) { stream in stream.eventLoop.makeSucceededVoidFuture() }
+                    try pipeline.addHandler(ConnectionErrorHandler())
+                }
+            }
             .connect(unixDomainSocketPath: path)
-            .flatMap { channel in
-                channel.configureHTTP2Pipeline(
-                    mode: .client, connectionConfiguration: connectionConfiguration,
-                    streamConfiguration: streamConfiguration
-                ) { stream in stream.eventLoop.makeSucceededVoidFuture() }
-                .map { Connection(channel: channel, streams: $0) }
+            .flatMapThrowing { channel in
+                let handler = try channel.pipeline.syncOperations.handler(type: NIOHTTP2Handler.self)
+                return Connection(channel: channel, streams: try handler.syncMultiplexer())
             }
             .flatMapErrorThrowing { error in
                 throw GRPCError(.unavailable, "Cannot connect to \(path): \(error)")
@@ -209,9 +247,31 @@ package final class GRPCClient: Sendable {
     }
 }
 
-/// Closes a call's stream when its reader is done, whichever of the two comes first.
+/// Closes the connection after an error that concerns all of it. NIOHTTP2 only reports such errors; the
+/// connection would stay, and its calls would wait in vain.
+private final class ConnectionErrorHandler: ChannelInboundHandler {
+    typealias InboundIn = HTTP2Frame
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if error is NIOHTTP2Errors.StreamError || error is NIOHTTP2Errors.StreamClosed { return }
+        context.close(promise: nil)
+    }
+}
+
+/// Closes a call's stream when its reader is done, whichever of the two comes first, and stops its alarm.
 private final class OpenCall: Sendable {
-    private let state = Mutex<(stream: (any Channel)?, hasEnded: Bool)>((nil, false))
+    private struct State {
+        var stream: (any Channel)?
+        var alarm: Scheduled<Void>?
+        var hasEnded = false
+    }
+    private let state = Mutex(State())
+
+    /// What ends the call when it takes too long.
+    var alarm: Scheduled<Void>? {
+        get { state.withLock { $0.alarm } }
+        set { state.withLock { $0.alarm = newValue } }
+    }
 
     func opened(_ stream: any Channel) {
         let hasEnded = state.withLock { state in
@@ -222,10 +282,12 @@ private final class OpenCall: Sendable {
     }
 
     func end() {
-        let stream = state.withLock { state in
+        let (stream, alarm) = state.withLock { state in
             state.hasEnded = true
-            return state.stream
+            defer { state.alarm = nil }
+            return (state.stream, state.alarm)
         }
+        alarm?.cancel()
         stream?.close(promise: nil)
     }
 }

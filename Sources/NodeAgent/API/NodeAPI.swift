@@ -116,7 +116,9 @@ public struct NodeAPI: HTTPResponder {
     }
 
     private func attach(_ request: HTTPRequest, _ pod: Pod, _ name: String) async -> HTTPResponse {
-        await stream(request, pod, name) { id, channels throws(GRPCError) in
+        let replaying = ReplayingAttach(runtime: runtime, folders: folders, clock: clock, logger: logger)
+        if let answer = await replaying.respond(to: request, pod, name, channels(request)) { return answer }
+        return await stream(request, pod, name) { id, channels throws(GRPCError) in
             try await runtime.attachmentURL(id, channels)
         }
     }
@@ -126,10 +128,6 @@ public struct NodeAPI: HTTPResponder {
         _ url: (String, StreamChannels) async throws(GRPCError) -> String
     ) async -> HTTPResponse {
         let wanted = name.isEmpty ? pod.spec.containers.first?.name ?? "" : name
-        let tty = Self.flag(request, "tty")
-        let channels = StreamChannels(
-            stdin: Self.flag(request, "stdin", "input"), stdout: Self.flag(request, "stdout", "output"),
-            stderr: Self.flag(request, "stderr", "error") && !tty, tty: tty)
         do {
             let all = try await runtime.containers(podUID: pod.metadata.uid)
             let newest = PodObservation(containers: all).newest(wanted)
@@ -142,11 +140,18 @@ public struct NodeAPI: HTTPResponder {
                         : "cannot attach to or run commands in container \(wanted): it is not running")
             }
             return await StreamSplice(logger: logger).respond(
-                to: request, url: try await url(newest.id, channels))
+                to: request, url: try await url(newest.id, channels(request)))
         } catch {
             // kubectl falls back to the logs when it cannot attach any more; it takes a 500 for that.
             return Self.status(.internalServerError, "InternalError", error.goDescription)
         }
+    }
+
+    private func channels(_ request: HTTPRequest) -> StreamChannels {
+        let tty = Self.flag(request, "tty")
+        return StreamChannels(
+            stdin: Self.flag(request, "stdin", "input"), stdout: Self.flag(request, "stdout", "output"),
+            stderr: Self.flag(request, "stderr", "error") && !tty, tty: tty)
     }
 
     private func portForward(_ request: HTTPRequest, _ pod: Pod) async -> HTTPResponse {

@@ -9,7 +9,14 @@ package struct StreamSplice: Sendable {
     package init(logger: Logger) { self.logger = logger }
 
     /// Replays the upgrade at `url`, which the runtime gave for this one use, and answers as it answers.
-    package func respond(to request: HTTPRequest, url: String) async -> HTTPResponse {
+    /// - Parameter join: joins the client's connection with the runtime's, given the runtime's headers; returns when
+    ///   both are closed.
+    package func respond(
+        to request: HTTPRequest, url: String,
+        join: @escaping @Sendable (HTTPHeaders, Tunnel, Tunnel) async -> Void = { _, client, runtime in
+            await Tunnel.join(client, runtime)
+        }
+    ) async -> HTTPResponse {
         guard let target = Self.parse(url) else {
             return NodeAPI.status(
                 .internalServerError, "InternalError", "the runtime gave no usable address: \(url)")
@@ -28,7 +35,7 @@ package struct StreamSplice: Sendable {
                 return HTTPResponse(
                     status: .switchingProtocols, headers: Self.answer(headers),
                     body: .tunnel { tunnel in
-                        await Tunnel.join(tunnel, runtime)
+                        await join(headers, tunnel, runtime)
                         await client.close()
                     })
             case .refused(let response):

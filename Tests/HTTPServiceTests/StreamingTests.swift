@@ -145,6 +145,25 @@ struct StreamingTests {
         }
     }
 
+    @Test("An answer may come before the end of the request", arguments: Wire.allCases)
+    func earlyAnswer(_ wire: Wire) async throws {
+        try await withServer(tls: wire.tls) { _ in
+            HTTPResponse(status: .payloadTooLarge, text: "too much")
+        } _: { _, port in
+            let client = try wire.client(port)
+            let (stream, writer) = ByteStream.makePipe()
+            let upload = Task {
+                while true { try await writer.write([UInt8](repeating: 1, count: 50_000)) }
+            }
+            let response = try await client.send(HTTPRequest(method: .POST, path: "/", body: .stream(stream)))
+            #expect(response.status == .payloadTooLarge)
+            #expect(try await response.text() == "too much")
+            // Nobody takes the rest.
+            await #expect(throws: HTTPError.self) { try await upload.value }
+            #expect(try await client.send(HTTPRequest(path: "/")).status == .payloadTooLarge)
+        }
+    }
+
     @Test("A stream that fails is cut off, so that the client can tell", arguments: Wire.allCases)
     func failing(_ wire: Wire) async throws {
         try await withServer(tls: wire.tls) { _ in

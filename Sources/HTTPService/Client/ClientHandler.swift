@@ -86,6 +86,7 @@ final class ClientHandler: ChannelDuplexHandler, RemovableChannelHandler {
                     pipe.finish()
                 } catch {
                     pipe.finish(throwing: error)
+                    stream.abandon(HTTPError(.closed, "the request ended before its body was sent"))
                 }
             }
         }

@@ -141,6 +141,8 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
         case .bodyEnd:
             running?.body?.finish()
             deadline = nil
+        case .close where state.bodyIsOpen && !isStream:
+            linger()
         case .close:
             closeWhenWritten()
         }
@@ -331,6 +333,7 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
             // What the responder left of the body is skipped.
             bodyIsHeld = false
             running?.body?.abandon(HTTPError(.closed, "the response was already sent"))
+            if isStream { refuseRest() }
         }
         running = nil
         if !isStream { expectSomething(within: server.configuration.idleTimeout) }
@@ -362,6 +365,14 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
         let encoder = try? context?.pipeline.syncOperations.context(handlerType: HTTPResponseEncoder.self)
         guard !isStream, let encoder else { return act() }
         encoder.writeAndFlush(NIOAny(IOData.byteBuffer(ByteBuffer()))).whenComplete { _ in act() }
+    }
+
+    /// Tells a client of HTTP/2 that the rest of its body is not wanted, and that the response is good all the same
+    /// (RFC 9113 section 8.1).
+    private func refuseRest() {
+        let codec = try? context?.pipeline.syncOperations.context(
+            handlerType: HTTP2FramePayloadToHTTP1ServerCodec.self)
+        codec?.writeAndFlush(NIOAny(HTTP2Frame.FramePayload.rstStream(.noError)), promise: nil)
     }
 
     /// Answers without asking the responder.

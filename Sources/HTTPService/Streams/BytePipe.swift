@@ -183,7 +183,7 @@ package final class BytePipe: Sendable {
             switch takeNow() {
             case .bytes(let bytes, _): return bytes
             case .end: return nil
-            case .failure(let error): throw error
+            case .failure(let error): throw Task.isCancelled ? CancellationError() : error
             case .nothing: break
             }
             await withTaskCancellationHandler {
@@ -196,7 +196,8 @@ package final class BytePipe: Sendable {
                     if goOn { continuation.resume() }
                 }
             } onCancel: {
-                abandon(CancellationError())
+                // The reader learns that it was cancelled; to the writer, which was not, it left.
+                abandon(HTTPError(.closed, "the reader of the stream was cancelled"))
             }
         }
     }

@@ -72,6 +72,11 @@ public struct ByteStream: AsyncSequence, Sendable {
         }
     }
 
+    /// Gives up reading: the writer is told at its next write.
+    func abandon(_ error: HTTPError) {
+        if case .pipe(let pipe, _) = source { pipe.abandon(error) }
+    }
+
     /// Reads to the end.
     /// - Throws: `HTTPError` with `bodyTooLarge` if there are more than `limit` bytes, and what reading throws.
     public func collect(upTo limit: Int) async throws -> [UInt8] {

@@ -90,6 +90,77 @@ import Testing
         }
     }
 
+    @Test func hooksProbesAndStreamsReachTheContainer() async throws {
+        try await Node.run { node in
+            let server =
+                "mkdir -p /www; echo ok > /www/healthz; trap 'exit 0' TERM; httpd -f -p 8080 -h /www & wait"
+            _ = try await node.client.create(
+                Self.pod("web", ["sh", "-c", server]) { pod in
+                    pod.spec.containers[0].ports = [ContainerPort(name: "http", containerPort: 8080)]
+                    pod.spec.containers[0].readinessProbe = Probe(
+                        httpGet: HTTPGetAction(path: "/healthz", port: "http"), timeoutSeconds: 1,
+                        periodSeconds: 10, failureThreshold: 3)
+                    pod.spec.containers[0].livenessProbe = Probe(
+                        tcpSocket: TCPSocketAction(port: 8080), initialDelaySeconds: 1, timeoutSeconds: 1,
+                        periodSeconds: 1, failureThreshold: 30)
+                    pod.spec.containers[0].lifecycle = Lifecycle(
+                        postStart: LifecycleHandler(
+                            exec: ExecAction(command: ["sh", "-c", "echo > /started"])),
+                        preStop: LifecycleHandler(
+                            exec: ExecAction(command: ["sh", "-c", "echo > /shared/stopped"])))
+                    pod.spec.containers[0].volumeMounts = [VolumeMount(name: "shared", mountPath: "/shared")]
+                    pod.spec.volumes = [
+                        Volume(
+                            name: "shared", hostPath: HostPathVolumeSource(path: "\(node.folder.path)/shared")
+                        )
+                    ]
+                })
+            _ = try await node.client.create(
+                Self.pod("over", ["sh", "-c", "true"]) { $0.spec.restartPolicy = "Never" })
+            try await until {
+                node.api.pod("web")?.status.conditions.first { $0.type == "Ready" }?.status == "True"
+            }
+            let upgrade: HTTPHeaders = [
+                "connection": "Upgrade", "upgrade": "SPDY/3.1",
+                "x-stream-protocol-version": "v4.channel.k8s.io",
+            ]
+            for target in [
+                "/exec/default/web/main?command=cat&command=/started&output=1",
+                "/attach/default/web/main?output=1",
+                "/portForward/default/web?ports=8080",
+            ] {
+                var headers = upgrade
+                if target.hasPrefix("/port") {
+                    headers.replaceOrAdd(name: "x-stream-protocol-version", value: "portforward.k8s.io")
+                }
+                let answer = await node.agent.api.respond(
+                    to: HTTPRequest(method: .POST, target: target, headers: headers))
+                #expect(answer.status == .switchingProtocols)
+                #expect(answer.headers.first(name: "upgrade") == "SPDY/3.1")
+                if case .tunnel(let body) = answer.body {
+                    // The server cancels the task when the client goes away.
+                    let (near, far) = Tunnel.pair()
+                    let joined = Task { try await body(far) }
+                    joined.cancel()
+                    _ = await joined.result
+                    near.close()
+                }
+            }
+            try await until { node.api.pod("over")?.status.phase == "Succeeded" }
+            let late = await node.agent.api.respond(
+                to: HTTPRequest(method: .POST, target: "/attach/default/over/main?output=1", headers: upgrade)
+            )
+            #expect(late.status == .internalServerError)
+            let plain = await node.agent.api.respond(
+                to: HTTPRequest(method: .POST, target: "/exec/default/web/main?command=true&output=1"))
+            #expect(plain.status == .badRequest)
+
+            try await node.client.delete(Pod.self, name: "web", namespace: "default")
+            try await until { node.api.pod("web") == nil }
+            #expect(Files.exists("\(node.folder.path)/shared/stopped"))
+        }
+    }
+
     @Test func podsOutliveTheAgentAndCrashesAreSeen() async throws {
         try await Node.run { node in
             _ = try await node.client.create(Self.pod("stays", ["sleep", "1000"]))

@@ -49,7 +49,10 @@ package struct OCIRuntimeTrial: Sendable {
         let identifier = "swiftlet-trial-\(UInt64.random(in: 0 ... .max))"
         let folder = "\(scratchDirectory)/\(identifier)"
         try Files.createFolder("\(folder)/rootfs")
-        defer { try? Files.remove(folder) }
+        defer {
+            try? Files.remove(folder)
+            ControlGroups.remove(identifier)
+        }
         try Files.write(ExitProgram.executable(), to: "\(folder)/rootfs/exit", mode: 0o755)
         try Files.write(Self.specification(identifier).json(), to: "\(folder)/config.json")
         let log = "\(folder)/output"

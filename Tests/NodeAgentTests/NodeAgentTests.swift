@@ -147,8 +147,10 @@ import Testing
                 }
             }
             try await until { node.api.pod("over")?.status.phase == "Succeeded" }
+            // Without a terminal the log would be replayed.
             let late = await node.agent.api.respond(
-                to: HTTPRequest(method: .POST, target: "/attach/default/over/main?output=1", headers: upgrade)
+                to: HTTPRequest(
+                    method: .POST, target: "/attach/default/over/main?output=1&tty=1", headers: upgrade)
             )
             #expect(late.status == .internalServerError)
             let plain = await node.agent.api.respond(

@@ -83,7 +83,9 @@ let package = Package(
             ],
             swiftSettings: strict,
             linkerSettings: [
-                .unsafeFlags(["-static-stdlib"] + foundation, .when(configuration: .release))
+                .unsafeFlags(
+                    ["-static-stdlib", "-Xlinker", "--strip-debug"] + foundation,
+                    .when(configuration: .release))
             ]),
 
         // Puts the rooms together: what `swiftlet up` runs.

@@ -10,8 +10,6 @@ import Logging
 import NIOPosix
 import Netlink
 import NodeAgent
-import ObjectStore
-import PKI
 import PodNetwork
 import Scheduler
 import ServiceProxy
@@ -19,13 +17,11 @@ import ServiceProxy
 /// Every room of the house, wired to its neighbours.
 struct Rooms: Sendable {
     /// The administrator's way in.
-    let kubeconfig: KubeconfigEntry
+    var kubeconfig: KubeconfigEntry { serving.keys.kubeconfig }
 
     private let configuration: ClusterConfiguration
     private let logger: Logger
-    private let store: ObjectStore
-    private let api: APIServer
-    private let server: HTTPServer
+    private let serving: ServingAPI
     private let informers: InformerSet
     private let controllers: ControllerManager
     private let scheduler: Scheduler
@@ -39,39 +35,17 @@ struct Rooms: Sendable {
     init(_ configuration: ClusterConfiguration, logger: Logger) async throws {
         self.configuration = configuration
         self.logger = logger
-        func log(_ room: String) -> Logger {
-            var copy = Logger(label: "swiftlet.\(room)")
-            copy.logLevel = logger.logLevel
-            return copy
-        }
+        let log = logger.forRooms
 
         // The slowest first: containerd gets up while the rest is made.
         let network = try NodeNetwork(configuration, logger: log("network"))
         async let runtime = Self.startRuntime(configuration, network: network, logger: log("runtime"))
 
-        store = try await ObjectStore.open(.sqlite(path: configuration.databaseFile), logger: log("store"))
-        let keys = try Keys(configuration, nodeAddress: network.address)
-        kubeconfig = keys.kubeconfig
-        try Files.write(Array(try kubeconfig.document().utf8), to: configuration.adminKubeconfig, mode: 0o600)
-
         let node = LocalNode(name: configuration.nodeName)
-        var apiConfiguration = APIServerConfiguration()
-        apiConfiguration.serviceRange = configuration.serviceCIDR
-        apiConfiguration.advertisedAddress = network.address
-        apiConfiguration.advertisedPort = configuration.apiPort
-        apiConfiguration.audiences = [keys.tokens.issuer]
-        api = try APIServer(
-            configuration: apiConfiguration, store: store,
-            credentials: Credentials(certificates: keys.verifier, tokens: keys.tokens), nodes: node,
-            logger: log("api"))
-        try await api.prepare()
-        server = try HTTPServer(
-            keys.serverConfiguration(configuration, nodeAddress: network.address), responder: api,
-            logger: log("http"))
-        try await server.bind()
+        serving = try await ServingAPI(configuration, address: network.address, nodes: node, log: log)
 
         // One set of caches for everybody in this process; each writes under its own name.
-        let api = self.api
+        let (api, keys) = (serving.api, serving.keys)
         func client(_ user: String, groups: [String] = ["system:authenticated"]) -> KubernetesClient {
             KubernetesClient(
                 transport: InProcessTransport(responder: api, user: user, groups: groups),
@@ -119,9 +93,7 @@ struct Rooms: Sendable {
 
     /// What runs, in the order of starting; stopping goes the other way.
     func services(progress: Progress) -> [Room] {
-        [
-            Room("api") { [api] in try await api.run() },
-            Room("http") { [server] in try await server.run() },
+        serving.services + [
             Room("informers") { [informers] in try await informers.run() },
             Room("containerd") { [containerd] in try await containerd.supervise() },
             Room("proxy") { [proxy] in try await proxy.run() },

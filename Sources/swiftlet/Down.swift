@@ -20,11 +20,7 @@ struct Down: AsyncParsableCommand {
     var purge = false
 
     func run() async throws {
-        LoggingSystem.bootstrap { label in
-            var handler = StreamLogHandler.standardError(label: label)
-            handler.logLevel = .warning
-            return handler
-        }
+        LogLevel.warning.bootstrap()
         try await Teardown.run(cluster.configuration, purge: purge, logger: Logger(label: "swiftlet")) {
             print($0)
         }

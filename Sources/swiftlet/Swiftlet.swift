@@ -18,6 +18,7 @@ struct Swiftlet: AsyncParsableCommand {
             """,
         version: Version.swiftlet,
         subcommands: [
-            Up.self, Down.self, Status.self, KubeconfigCommand.self, Image.self, VersionCommand.self,
+            Up.self, Down.self, Status.self, KubeconfigCommand.self, Image.self, APIServerCommand.self,
+            VersionCommand.self,
         ])
 }

@@ -41,7 +41,7 @@ struct Up: AsyncParsableCommand {
     var kubeconfig = true
 
     @Option(help: "Least severe log messages to show: trace, debug, info, notice, warning, error.")
-    var logLevel = Logger.Level.notice.rawValue
+    var logLevel = LogLevel.notice
 
     @Flag(help: .hidden)
     var detached = false
@@ -61,16 +61,7 @@ struct Up: AsyncParsableCommand {
             }
             return
         }
-        guard let level = Logger.Level(rawValue: logLevel) else {
-            throw ValidationError(
-                "--log-level: expected \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")), "
-                    + "found \"\(logLevel)\".")
-        }
-        LoggingSystem.bootstrap { label in
-            var handler = StreamLogHandler.standardError(label: label)
-            handler.logLevel = level
-            return handler
-        }
+        logLevel.bootstrap()
         try await RunningCluster.run(
             configuration, mergesKubeconfig: kubeconfig, progress: Progress(isDetached: detached),
             logger: Logger(label: "swiftlet"))

@@ -8,7 +8,9 @@ extension EndToEndTests {
         @Test("version and help")
         func help() async throws {
             #expect(try await expect("\(swiftlet) version").output.contains("speaks Kubernetes v1.35"))
-            for command in ["up", "down", "status", "kubeconfig", "image load", "image list", "version"] {
+            for command in [
+                "up", "down", "status", "kubeconfig", "image load", "image list", "apiserver", "version",
+            ] {
                 let help = try await expect("\(swiftlet) \(command) --help").output
                 #expect(help.contains("EXAMPLE"), "\(command) --help shows no example")
             }

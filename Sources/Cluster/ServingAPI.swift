@@ -1,0 +1,63 @@
+import APIServer
+import ContainerRuntime
+import HTTPService
+import KubernetesAPI
+import Logging
+import ObjectStore
+
+/// The part of a cluster that clients talk to: the keys, the store, and the API server over them, listening.
+struct ServingAPI: Sendable {
+    let keys: Keys
+    let store: ObjectStore
+    let api: APIServer
+    let server: HTTPServer
+
+    /// Opens the store, makes the keys that are missing, and lets the API server listen.
+    ///
+    /// - Parameters:
+    ///   - address: where clients inside the cluster reach the server; 127.0.0.1 for nobody but this machine.
+    ///   - nodes: reaches the agents behind `pods/log` and its kin.
+    ///   - log: makes the logger of a room.
+    init(
+        _ configuration: ClusterConfiguration, address: String, nodes: any NodeConnector,
+        log: (String) -> Logger
+    ) async throws {
+        store = try await ObjectStore.open(.sqlite(path: configuration.databaseFile), logger: log("store"))
+        keys = try Keys(configuration, nodeAddress: address)
+        try Files.write(
+            Array(try keys.kubeconfig.document().utf8), to: configuration.adminKubeconfig, mode: 0o600)
+        var apiConfiguration = APIServerConfiguration()
+        apiConfiguration.serviceRange = configuration.serviceCIDR
+        apiConfiguration.advertisedAddress = address
+        apiConfiguration.advertisedPort = configuration.apiPort
+        apiConfiguration.audiences = [keys.tokens.issuer]
+        api = try APIServer(
+            configuration: apiConfiguration, store: store,
+            credentials: Credentials(certificates: keys.verifier, tokens: keys.tokens), nodes: nodes,
+            logger: log("api"))
+        try await api.prepare()
+        server = try HTTPServer(
+            keys.serverConfiguration(configuration, nodeAddress: address), responder: api, logger: log("http")
+        )
+        try await server.bind()
+    }
+
+    /// What runs, in the order of starting; stopping goes the other way.
+    var services: [Room] {
+        [
+            Room("api") { [api] in try await api.run() },
+            Room("http") { [server] in try await server.run() },
+        ]
+    }
+}
+
+extension Logger {
+    /// Makes loggers of the program's rooms that are as talkative as this one.
+    var forRooms: @Sendable (String) -> Logger {
+        { [logLevel] room in
+            var logger = Logger(label: "swiftlet.\(room)")
+            logger.logLevel = logLevel
+            return logger
+        }
+    }
+}

@@ -64,7 +64,9 @@ import Testing
         #expect(reply.json["kind"] == "APIGroupDiscoveryList")
         #expect(reply.json["apiVersion"] == "apidiscovery.k8s.io/v2")
         let apps = reply.json["items"]?.arrayValue?.first { $0["metadata"]?["name"] == "apps" }
-        let deployment = apps?["versions"]?[0]?["resources"]?[0]
+        let deployment = apps?["versions"]?[0]?["resources"]?.arrayValue?.first {
+            $0["resource"] == "deployments"
+        }
         #expect(deployment?["resource"] == "deployments")
         #expect(deployment?["scope"] == "Namespaced")
         #expect(deployment?["responseKind"]?["kind"] == "Deployment")

@@ -2,7 +2,26 @@ import KubernetesAPI
 
 /// The `apps` group, `v1`.
 enum AppsResources {
-    static let all: [any AnyResource] = [deployments, replicaSets]
+    static let all: [any AnyResource] = [
+        controllerRevisions, daemonSets, deployments, replicaSets, statefulSets,
+    ]
+
+    static let controllerRevisions: Resource<ControllerRevision> = {
+        var resource = Resource<ControllerRevision>()
+        resource.table = WorkloadTables.controllerRevisions
+        return resource
+    }()
+
+    static let daemonSets: Resource<DaemonSet> = {
+        var resource = Resource<DaemonSet>()
+        resource.table = WorkloadTables.daemonSets
+        resource.subresources = [.status("DaemonSet")]
+        resource.generationDiffers = { $0.spec != $1.spec }
+        resource.prepareForCreate = { $0.status = DaemonSetStatus() }
+        resource.prepareForUpdate = { $0.status = $1.status }
+        resource.prepareForStatusUpdate = { $0.spec = $1.spec }
+        return resource
+    }()
 
     static let deployments: Resource<Deployment> = {
         var resource = Resource<Deployment>()
@@ -32,6 +51,20 @@ enum AppsResources {
         resource.subresources = [.scale, .status("ReplicaSet")]
         resource.generationDiffers = { $0.spec != $1.spec }
         resource.prepareForCreate = { $0.status = ReplicaSetStatus() }
+        resource.prepareForUpdate = { $0.status = $1.status }
+        resource.prepareForStatusUpdate = { $0.spec = $1.spec }
+        resource.scale = ScaleRules(
+            wanted: { $0.spec.replicas ?? 0 }, present: { $0.status.replicas },
+            selector: { Selectors.describe($0.spec.selector) }, set: { $0.spec.replicas = $1 })
+        return resource
+    }()
+
+    static let statefulSets: Resource<StatefulSet> = {
+        var resource = Resource<StatefulSet>()
+        resource.table = WorkloadTables.statefulSets
+        resource.subresources = [.scale, .status("StatefulSet")]
+        resource.generationDiffers = { $0.spec != $1.spec }
+        resource.prepareForCreate = { $0.status = StatefulSetStatus() }
         resource.prepareForUpdate = { $0.status = $1.status }
         resource.prepareForStatusUpdate = { $0.spec = $1.spec }
         resource.scale = ScaleRules(

@@ -80,11 +80,21 @@ package struct Registry: Sendable {
                         reviews: [.localAccess, .selfAccess, .selfRules, .access])
                 ]),
             Group(
+                name: "autoscaling",
+                versions: [Version(name: "v2", resources: AutoscalingResources.all, reviews: [])]),
+            Group(
+                name: "batch", versions: [Version(name: "v1", resources: BatchResources.all, reviews: [])]),
+            Group(
                 name: "coordination.k8s.io",
                 versions: [Version(name: "v1", resources: CoordinationResources.all, reviews: [])]),
             Group(
                 name: "discovery.k8s.io",
                 versions: [Version(name: "v1", resources: DiscoveryResources.all, reviews: [])]),
+            Group(
+                name: "networking.k8s.io",
+                versions: [Version(name: "v1", resources: NetworkingResources.all, reviews: [])]),
+            Group(
+                name: "policy", versions: [Version(name: "v1", resources: PolicyResources.all, reviews: [])]),
         ])
     }
 }

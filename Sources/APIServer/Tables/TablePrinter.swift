@@ -77,6 +77,13 @@ enum Cell {
         return Selectors.describe(selector)
     }
 
+    /// `statefulset.apps/db`: an owner by kind, group and name.
+    static func owner(_ owner: OwnerReference) -> String {
+        let version = owner.apiVersion.split(separator: "/", omittingEmptySubsequences: false)
+        let group = version.count == 2 ? ".\(version[0])" : ""
+        return "\(owner.kind)\(group)".asciiLowercased() + "/" + owner.name
+    }
+
     static func containers(_ containers: [Container]) -> [JSONValue] {
         [
             .string(containers.map(\.name).joined(separator: ",")),

@@ -1012,3 +1012,1370 @@ public struct ReplicaSetCondition: JSONCodable {
         writer.endObject()
     }
 }
+
+/// Keeps pods that are told apart by a number, each with a name and storage of its own.
+public struct StatefulSet: KubernetesObject {
+    public static let resource = ResourceKind(
+        group: "apps", version: "v1", kind: "StatefulSet",
+        plural: "statefulsets", singular: "statefulset",
+        shortNames: ["sts"], categories: ["all"],
+        isNamespaced: true)
+
+    /// Name, namespace, labels, annotations and the other data that every object carries.
+    public var metadata: ObjectMeta {
+        _read { yield _metadata.value }
+        _modify { yield &_metadata.value }
+    }
+    private var _metadata: Box<ObjectMeta> = .init()
+    /// What is wanted; written by users and controllers.
+    public var spec: StatefulSetSpec {
+        _read { yield _spec.value }
+        _modify { yield &_spec.value }
+    }
+    private var _spec: Box<StatefulSetSpec> = .init()
+    /// What is the case; written by the system.
+    public var status: StatefulSetStatus {
+        _read { yield _status.value }
+        _modify { yield &_status.value }
+    }
+    private var _status: Box<StatefulSetStatus> = .init()
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        metadata: ObjectMeta = ObjectMeta(),
+        spec: StatefulSetSpec = StatefulSetSpec(),
+        status: StatefulSetStatus = StatefulSetStatus()
+    ) {
+        self._metadata = .init(metadata)
+        self._spec = .init(spec)
+        self._status = .init(status)
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 4:
+                if reader.isKey("spec") {
+                    _spec = .init(try StatefulSetSpec(reading: &reader))
+                    continue
+                }
+            case 6:
+                if reader.isKey("status") {
+                    _status = .init(try StatefulSetStatus(reading: &reader))
+                    continue
+                }
+            case 8:
+                if reader.isKey("metadata") {
+                    _metadata = .init(try ObjectMeta(reading: &reader))
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("kind")
+        writer.string("StatefulSet")
+        writer.key("apiVersion")
+        writer.string("apps/v1")
+        writer.key("metadata")
+        self.metadata.write(to: &writer)
+        writer.key("spec")
+        self.spec.write(to: &writer)
+        writer.key("status")
+        self.status.write(to: &writer)
+        writer.endObject()
+    }
+}
+
+/// Keeps one pod on every node, or on those that its template chooses.
+public struct DaemonSet: KubernetesObject {
+    public static let resource = ResourceKind(
+        group: "apps", version: "v1", kind: "DaemonSet",
+        plural: "daemonsets", singular: "daemonset",
+        shortNames: ["ds"], categories: ["all"],
+        isNamespaced: true)
+
+    /// Name, namespace, labels, annotations and the other data that every object carries.
+    public var metadata: ObjectMeta {
+        _read { yield _metadata.value }
+        _modify { yield &_metadata.value }
+    }
+    private var _metadata: Box<ObjectMeta> = .init()
+    /// What is wanted; written by users and controllers.
+    public var spec: DaemonSetSpec {
+        _read { yield _spec.value }
+        _modify { yield &_spec.value }
+    }
+    private var _spec: Box<DaemonSetSpec> = .init()
+    /// What is the case; written by the system.
+    public var status: DaemonSetStatus {
+        _read { yield _status.value }
+        _modify { yield &_status.value }
+    }
+    private var _status: Box<DaemonSetStatus> = .init()
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        metadata: ObjectMeta = ObjectMeta(),
+        spec: DaemonSetSpec = DaemonSetSpec(),
+        status: DaemonSetStatus = DaemonSetStatus()
+    ) {
+        self._metadata = .init(metadata)
+        self._spec = .init(spec)
+        self._status = .init(status)
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 4:
+                if reader.isKey("spec") {
+                    _spec = .init(try DaemonSetSpec(reading: &reader))
+                    continue
+                }
+            case 6:
+                if reader.isKey("status") {
+                    _status = .init(try DaemonSetStatus(reading: &reader))
+                    continue
+                }
+            case 8:
+                if reader.isKey("metadata") {
+                    _metadata = .init(try ObjectMeta(reading: &reader))
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("kind")
+        writer.string("DaemonSet")
+        writer.key("apiVersion")
+        writer.string("apps/v1")
+        writer.key("metadata")
+        self.metadata.write(to: &writer)
+        writer.key("spec")
+        self.spec.write(to: &writer)
+        writer.key("status")
+        self.status.write(to: &writer)
+        writer.endObject()
+    }
+}
+
+/// A past or present state of a StatefulSet's or DaemonSet's template, kept for going back; it never changes.
+public struct ControllerRevision: KubernetesObject {
+    public static let resource = ResourceKind(
+        group: "apps", version: "v1", kind: "ControllerRevision",
+        plural: "controllerrevisions", singular: "controllerrevision",
+        shortNames: [], categories: [],
+        isNamespaced: true)
+
+    /// Name, namespace, labels, annotations and the other data that every object carries.
+    public var metadata: ObjectMeta {
+        _read { yield _metadata.value }
+        _modify { yield &_metadata.value }
+    }
+    private var _metadata: Box<ObjectMeta> = .init()
+    /// The state, in the form that its controller chose.
+    public var data: JSONValue = .null
+    /// Where the state stands in the order of all of them.
+    public var revision: Int = 0
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        metadata: ObjectMeta = ObjectMeta(),
+        data: JSONValue = .null,
+        revision: Int = 0
+    ) {
+        self._metadata = .init(metadata)
+        self.data = data
+        self.revision = revision
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 4:
+                if reader.isKey("data") {
+                    self.data = try reader.value()
+                    continue
+                }
+            case 8:
+                if reader.isKey("metadata") {
+                    _metadata = .init(try ObjectMeta(reading: &reader))
+                    continue
+                }
+                if reader.isKey("revision") {
+                    self.revision = try reader.int()
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("kind")
+        writer.string("ControllerRevision")
+        writer.key("apiVersion")
+        writer.string("apps/v1")
+        writer.key("metadata")
+        self.metadata.write(to: &writer)
+        if !self.data.isNull {
+            writer.key("data")
+            self.data.write(to: &writer)
+        }
+        writer.key("revision")
+        writer.int(self.revision)
+        writer.endObject()
+    }
+}
+
+/// What pods to keep, how many, and with what storage.
+public struct StatefulSetSpec: JSONCodable {
+    /// Number of pods wanted; 1 unless set.
+    public var replicas: Int? = nil
+    /// Labels of the pods that belong to it; must match the template and cannot change.
+    public var selector: LabelSelector? {
+        _read { yield _selector.value }
+        _modify { yield &_selector.value }
+    }
+    private var _selector: OptionalBox<LabelSelector> = .init()
+    /// What the pods look like; each is named after the set and its number.
+    public var template: PodTemplateSpec = PodTemplateSpec()
+    /// Headless Service that gives the pods their host names; cannot change.
+    public var serviceName: String = ""
+    /// OrderedReady starts and ends pods one after the other, Parallel all at once; cannot change.
+    public var podManagementPolicy: String = ""
+    /// How pods are replaced when the template changes.
+    public var updateStrategy: StatefulSetUpdateStrategy = StatefulSetUpdateStrategy()
+    /// Number of old revisions kept for going back; 10 unless set.
+    public var revisionHistoryLimit: Int? = nil
+    /// Seconds that a pod must be ready to count as available.
+    public var minReadySeconds: Int = 0
+    /// What becomes of the claims that were made from the templates.
+    public var persistentVolumeClaimRetentionPolicy: StatefulSetPersistentVolumeClaimRetentionPolicy? {
+        _read { yield _persistentVolumeClaimRetentionPolicy.value }
+        _modify { yield &_persistentVolumeClaimRetentionPolicy.value }
+    }
+    private var _persistentVolumeClaimRetentionPolicy: OptionalBox<StatefulSetPersistentVolumeClaimRetentionPolicy> = .init()
+    /// How the pods are numbered; from 0 unless set.
+    public var ordinals: StatefulSetOrdinals? {
+        _read { yield _ordinals.value }
+        _modify { yield &_ordinals.value }
+    }
+    private var _ordinals: OptionalBox<StatefulSetOrdinals> = .init()
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        replicas: Int? = nil,
+        selector: LabelSelector? = nil,
+        template: PodTemplateSpec = PodTemplateSpec(),
+        serviceName: String = "",
+        podManagementPolicy: String = "",
+        updateStrategy: StatefulSetUpdateStrategy = StatefulSetUpdateStrategy(),
+        revisionHistoryLimit: Int? = nil,
+        minReadySeconds: Int = 0,
+        persistentVolumeClaimRetentionPolicy: StatefulSetPersistentVolumeClaimRetentionPolicy? = nil,
+        ordinals: StatefulSetOrdinals? = nil
+    ) {
+        self.replicas = replicas
+        self._selector = .init(selector)
+        self.template = template
+        self.serviceName = serviceName
+        self.podManagementPolicy = podManagementPolicy
+        self.updateStrategy = updateStrategy
+        self.revisionHistoryLimit = revisionHistoryLimit
+        self.minReadySeconds = minReadySeconds
+        self._persistentVolumeClaimRetentionPolicy = .init(persistentVolumeClaimRetentionPolicy)
+        self._ordinals = .init(ordinals)
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 8:
+                if reader.isKey("replicas") {
+                    if try reader.readNull() {
+                        self.replicas = nil
+                    } else {
+                        self.replicas = try reader.int32()
+                    }
+                    continue
+                }
+                if reader.isKey("selector") {
+                    if try reader.readNull() {
+                        _selector.value = nil
+                    } else {
+                        _selector.value = try LabelSelector(reading: &reader)
+                    }
+                    continue
+                }
+                if reader.isKey("template") {
+                    self.template = try PodTemplateSpec(reading: &reader)
+                    continue
+                }
+                if reader.isKey("ordinals") {
+                    if try reader.readNull() {
+                        _ordinals.value = nil
+                    } else {
+                        _ordinals.value = try StatefulSetOrdinals(reading: &reader)
+                    }
+                    continue
+                }
+            case 11:
+                if reader.isKey("serviceName") {
+                    self.serviceName = try reader.string()
+                    continue
+                }
+            case 14:
+                if reader.isKey("updateStrategy") {
+                    self.updateStrategy = try StatefulSetUpdateStrategy(reading: &reader)
+                    continue
+                }
+            case 15:
+                if reader.isKey("minReadySeconds") {
+                    self.minReadySeconds = try reader.int32()
+                    continue
+                }
+            case 19:
+                if reader.isKey("podManagementPolicy") {
+                    self.podManagementPolicy = try reader.string()
+                    continue
+                }
+            case 20:
+                if reader.isKey("revisionHistoryLimit") {
+                    if try reader.readNull() {
+                        self.revisionHistoryLimit = nil
+                    } else {
+                        self.revisionHistoryLimit = try reader.int32()
+                    }
+                    continue
+                }
+            case 36:
+                if reader.isKey("persistentVolumeClaimRetentionPolicy") {
+                    if try reader.readNull() {
+                        _persistentVolumeClaimRetentionPolicy.value = nil
+                    } else {
+                        _persistentVolumeClaimRetentionPolicy.value = try StatefulSetPersistentVolumeClaimRetentionPolicy(reading: &reader)
+                    }
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        if let value = self.replicas {
+            writer.key("replicas")
+            writer.int(value)
+        }
+        if let value = self.selector {
+            writer.key("selector")
+            value.write(to: &writer)
+        } else {
+            writer.key("selector")
+            writer.null()
+        }
+        writer.key("template")
+        self.template.write(to: &writer)
+        writer.key("serviceName")
+        writer.string(self.serviceName)
+        if !self.podManagementPolicy.isEmpty {
+            writer.key("podManagementPolicy")
+            writer.string(self.podManagementPolicy)
+        }
+        writer.key("updateStrategy")
+        self.updateStrategy.write(to: &writer)
+        if let value = self.revisionHistoryLimit {
+            writer.key("revisionHistoryLimit")
+            writer.int(value)
+        }
+        if self.minReadySeconds != 0 {
+            writer.key("minReadySeconds")
+            writer.int(self.minReadySeconds)
+        }
+        if let value = self.persistentVolumeClaimRetentionPolicy {
+            writer.key("persistentVolumeClaimRetentionPolicy")
+            value.write(to: &writer)
+        }
+        if let value = self.ordinals {
+            writer.key("ordinals")
+            value.write(to: &writer)
+        }
+        writer.endObject()
+    }
+}
+
+/// How pods are replaced when the template changes.
+public struct StatefulSetUpdateStrategy: JSONCodable {
+    /// RollingUpdate replaces them from the highest number down, OnDelete waits until somebody deletes them.
+    public var type: String = ""
+    /// How far and how fast; for RollingUpdate only.
+    public var rollingUpdate: RollingUpdateStatefulSetStrategy? {
+        _read { yield _rollingUpdate.value }
+        _modify { yield &_rollingUpdate.value }
+    }
+    private var _rollingUpdate: OptionalBox<RollingUpdateStatefulSetStrategy> = .init()
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        type: String = "",
+        rollingUpdate: RollingUpdateStatefulSetStrategy? = nil
+    ) {
+        self.type = type
+        self._rollingUpdate = .init(rollingUpdate)
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 4:
+                if reader.isKey("type") {
+                    self.type = try reader.string()
+                    continue
+                }
+            case 13:
+                if reader.isKey("rollingUpdate") {
+                    if try reader.readNull() {
+                        _rollingUpdate.value = nil
+                    } else {
+                        _rollingUpdate.value = try RollingUpdateStatefulSetStrategy(reading: &reader)
+                    }
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        if !self.type.isEmpty {
+            writer.key("type")
+            writer.string(self.type)
+        }
+        if let value = self.rollingUpdate {
+            writer.key("rollingUpdate")
+            value.write(to: &writer)
+        }
+        writer.endObject()
+    }
+}
+
+/// How far and how fast pods are replaced.
+public struct RollingUpdateStatefulSetStrategy: JSONCodable {
+    /// The lowest number that is replaced; 0 unless set.
+    public var partition: Int? = nil
+    /// Number or percentage of pods that may be missing meanwhile; 1 unless set.
+    public var maxUnavailable: IntOrString? = nil
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        partition: Int? = nil,
+        maxUnavailable: IntOrString? = nil
+    ) {
+        self.partition = partition
+        self.maxUnavailable = maxUnavailable
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 9:
+                if reader.isKey("partition") {
+                    if try reader.readNull() {
+                        self.partition = nil
+                    } else {
+                        self.partition = try reader.int32()
+                    }
+                    continue
+                }
+            case 14:
+                if reader.isKey("maxUnavailable") {
+                    if try reader.readNull() {
+                        self.maxUnavailable = nil
+                    } else {
+                        self.maxUnavailable = try IntOrString(reading: &reader)
+                    }
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        if let value = self.partition {
+            writer.key("partition")
+            writer.int(value)
+        }
+        if let value = self.maxUnavailable {
+            writer.key("maxUnavailable")
+            value.write(to: &writer)
+        }
+        writer.endObject()
+    }
+}
+
+/// What becomes of claims made from templates.
+public struct StatefulSetPersistentVolumeClaimRetentionPolicy: JSONCodable {
+    /// What becomes of them when the set is deleted: Retain or Delete.
+    public var whenDeleted: String = ""
+    /// What becomes of a pod's claims when the set shrinks below it: Retain or Delete.
+    public var whenScaled: String = ""
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        whenDeleted: String = "",
+        whenScaled: String = ""
+    ) {
+        self.whenDeleted = whenDeleted
+        self.whenScaled = whenScaled
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 10:
+                if reader.isKey("whenScaled") {
+                    self.whenScaled = try reader.string()
+                    continue
+                }
+            case 11:
+                if reader.isKey("whenDeleted") {
+                    self.whenDeleted = try reader.string()
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        if !self.whenDeleted.isEmpty {
+            writer.key("whenDeleted")
+            writer.string(self.whenDeleted)
+        }
+        if !self.whenScaled.isEmpty {
+            writer.key("whenScaled")
+            writer.string(self.whenScaled)
+        }
+        writer.endObject()
+    }
+}
+
+/// How the pods of a StatefulSet are numbered.
+public struct StatefulSetOrdinals: JSONCodable {
+    /// The first number.
+    public var start: Int = 0
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        start: Int = 0
+    ) {
+        self.start = start
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 5:
+                if reader.isKey("start") {
+                    self.start = try reader.int32()
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("start")
+        writer.int(self.start)
+        writer.endObject()
+    }
+}
+
+/// Where a StatefulSet stands.
+public struct StatefulSetStatus: JSONCodable {
+    /// Generation of the spec that the status describes.
+    public var observedGeneration: Int = 0
+    /// Number of its pods.
+    public var replicas: Int = 0
+    /// Pods that are ready.
+    public var readyReplicas: Int = 0
+    /// Pods that have the template of currentRevision.
+    public var currentReplicas: Int = 0
+    /// Pods that have the template of updateRevision.
+    public var updatedReplicas: Int = 0
+    /// Revision of the pods that are not replaced yet.
+    public var currentRevision: String = ""
+    /// Revision of the pods that are replaced already.
+    public var updateRevision: String = ""
+    /// Number of hash collisions met when naming revisions.
+    public var collisionCount: Int? = nil
+    /// Observations on it.
+    public var conditions: [StatefulSetCondition] = []
+    /// Pods that have been ready for minReadySeconds.
+    public var availableReplicas: Int = 0
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        observedGeneration: Int = 0,
+        replicas: Int = 0,
+        readyReplicas: Int = 0,
+        currentReplicas: Int = 0,
+        updatedReplicas: Int = 0,
+        currentRevision: String = "",
+        updateRevision: String = "",
+        collisionCount: Int? = nil,
+        conditions: [StatefulSetCondition] = [],
+        availableReplicas: Int = 0
+    ) {
+        self.observedGeneration = observedGeneration
+        self.replicas = replicas
+        self.readyReplicas = readyReplicas
+        self.currentReplicas = currentReplicas
+        self.updatedReplicas = updatedReplicas
+        self.currentRevision = currentRevision
+        self.updateRevision = updateRevision
+        self.collisionCount = collisionCount
+        self.conditions = conditions
+        self.availableReplicas = availableReplicas
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 8:
+                if reader.isKey("replicas") {
+                    self.replicas = try reader.int32()
+                    continue
+                }
+            case 10:
+                if reader.isKey("conditions") {
+                    var elements: [StatefulSetCondition] = []
+                    if try reader.beginArray() {
+                        while try reader.nextElement() { elements.append(try StatefulSetCondition(reading: &reader)) }
+                    }
+                    self.conditions = elements
+                    continue
+                }
+            case 13:
+                if reader.isKey("readyReplicas") {
+                    self.readyReplicas = try reader.int32()
+                    continue
+                }
+            case 14:
+                if reader.isKey("updateRevision") {
+                    self.updateRevision = try reader.string()
+                    continue
+                }
+                if reader.isKey("collisionCount") {
+                    if try reader.readNull() {
+                        self.collisionCount = nil
+                    } else {
+                        self.collisionCount = try reader.int32()
+                    }
+                    continue
+                }
+            case 15:
+                if reader.isKey("currentReplicas") {
+                    self.currentReplicas = try reader.int32()
+                    continue
+                }
+                if reader.isKey("updatedReplicas") {
+                    self.updatedReplicas = try reader.int32()
+                    continue
+                }
+                if reader.isKey("currentRevision") {
+                    self.currentRevision = try reader.string()
+                    continue
+                }
+            case 17:
+                if reader.isKey("availableReplicas") {
+                    self.availableReplicas = try reader.int32()
+                    continue
+                }
+            case 18:
+                if reader.isKey("observedGeneration") {
+                    self.observedGeneration = try reader.int()
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        if self.observedGeneration != 0 {
+            writer.key("observedGeneration")
+            writer.int(self.observedGeneration)
+        }
+        writer.key("replicas")
+        writer.int(self.replicas)
+        if self.readyReplicas != 0 {
+            writer.key("readyReplicas")
+            writer.int(self.readyReplicas)
+        }
+        if self.currentReplicas != 0 {
+            writer.key("currentReplicas")
+            writer.int(self.currentReplicas)
+        }
+        if self.updatedReplicas != 0 {
+            writer.key("updatedReplicas")
+            writer.int(self.updatedReplicas)
+        }
+        if !self.currentRevision.isEmpty {
+            writer.key("currentRevision")
+            writer.string(self.currentRevision)
+        }
+        if !self.updateRevision.isEmpty {
+            writer.key("updateRevision")
+            writer.string(self.updateRevision)
+        }
+        if let value = self.collisionCount {
+            writer.key("collisionCount")
+            writer.int(value)
+        }
+        if !self.conditions.isEmpty {
+            writer.key("conditions")
+            writer.beginArray()
+            for element in self.conditions {
+                element.write(to: &writer)
+            }
+            writer.endArray()
+        }
+        writer.key("availableReplicas")
+        writer.int(self.availableReplicas)
+        writer.endObject()
+    }
+}
+
+/// One observation on a StatefulSet.
+public struct StatefulSetCondition: JSONCodable {
+    /// What the condition is about.
+    public var type: String = ""
+    /// Whether the condition holds: True, False or Unknown.
+    public var status: String = ""
+    /// When the status last changed from one value to another.
+    public var lastTransitionTime: Time? = nil
+    /// One CamelCase word that tells programs why the condition last changed.
+    public var reason: String = ""
+    /// Text that tells people why the condition last changed.
+    public var message: String = ""
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        type: String = "",
+        status: String = "",
+        lastTransitionTime: Time? = nil,
+        reason: String = "",
+        message: String = ""
+    ) {
+        self.type = type
+        self.status = status
+        self.lastTransitionTime = lastTransitionTime
+        self.reason = reason
+        self.message = message
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 4:
+                if reader.isKey("type") {
+                    self.type = try reader.string()
+                    continue
+                }
+            case 6:
+                if reader.isKey("status") {
+                    self.status = try reader.string()
+                    continue
+                }
+                if reader.isKey("reason") {
+                    self.reason = try reader.string()
+                    continue
+                }
+            case 7:
+                if reader.isKey("message") {
+                    self.message = try reader.string()
+                    continue
+                }
+            case 18:
+                if reader.isKey("lastTransitionTime") {
+                    if try reader.readNull() {
+                        self.lastTransitionTime = nil
+                    } else {
+                        self.lastTransitionTime = try Time(reading: &reader)
+                    }
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("type")
+        writer.string(self.type)
+        writer.key("status")
+        writer.string(self.status)
+        if let value = self.lastTransitionTime {
+            writer.key("lastTransitionTime")
+            value.write(to: &writer)
+        } else {
+            writer.key("lastTransitionTime")
+            writer.null()
+        }
+        if !self.reason.isEmpty {
+            writer.key("reason")
+            writer.string(self.reason)
+        }
+        if !self.message.isEmpty {
+            writer.key("message")
+            writer.string(self.message)
+        }
+        writer.endObject()
+    }
+}
+
+/// What pods to keep on every node.
+public struct DaemonSetSpec: JSONCodable {
+    /// Labels of the pods that belong to it; must match the template and cannot change.
+    public var selector: LabelSelector? {
+        _read { yield _selector.value }
+        _modify { yield &_selector.value }
+    }
+    private var _selector: OptionalBox<LabelSelector> = .init()
+    /// What the pods look like, and by its node selector and tolerations, which nodes get one.
+    public var template: PodTemplateSpec = PodTemplateSpec()
+    /// How pods are replaced when the template changes.
+    public var updateStrategy: DaemonSetUpdateStrategy = DaemonSetUpdateStrategy()
+    /// Seconds that a pod must be ready to count as available.
+    public var minReadySeconds: Int = 0
+    /// Number of old revisions kept for going back; 10 unless set.
+    public var revisionHistoryLimit: Int? = nil
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        selector: LabelSelector? = nil,
+        template: PodTemplateSpec = PodTemplateSpec(),
+        updateStrategy: DaemonSetUpdateStrategy = DaemonSetUpdateStrategy(),
+        minReadySeconds: Int = 0,
+        revisionHistoryLimit: Int? = nil
+    ) {
+        self._selector = .init(selector)
+        self.template = template
+        self.updateStrategy = updateStrategy
+        self.minReadySeconds = minReadySeconds
+        self.revisionHistoryLimit = revisionHistoryLimit
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 8:
+                if reader.isKey("selector") {
+                    if try reader.readNull() {
+                        _selector.value = nil
+                    } else {
+                        _selector.value = try LabelSelector(reading: &reader)
+                    }
+                    continue
+                }
+                if reader.isKey("template") {
+                    self.template = try PodTemplateSpec(reading: &reader)
+                    continue
+                }
+            case 14:
+                if reader.isKey("updateStrategy") {
+                    self.updateStrategy = try DaemonSetUpdateStrategy(reading: &reader)
+                    continue
+                }
+            case 15:
+                if reader.isKey("minReadySeconds") {
+                    self.minReadySeconds = try reader.int32()
+                    continue
+                }
+            case 20:
+                if reader.isKey("revisionHistoryLimit") {
+                    if try reader.readNull() {
+                        self.revisionHistoryLimit = nil
+                    } else {
+                        self.revisionHistoryLimit = try reader.int32()
+                    }
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        if let value = self.selector {
+            writer.key("selector")
+            value.write(to: &writer)
+        } else {
+            writer.key("selector")
+            writer.null()
+        }
+        writer.key("template")
+        self.template.write(to: &writer)
+        writer.key("updateStrategy")
+        self.updateStrategy.write(to: &writer)
+        if self.minReadySeconds != 0 {
+            writer.key("minReadySeconds")
+            writer.int(self.minReadySeconds)
+        }
+        if let value = self.revisionHistoryLimit {
+            writer.key("revisionHistoryLimit")
+            writer.int(value)
+        }
+        writer.endObject()
+    }
+}
+
+/// How pods are replaced when the template changes.
+public struct DaemonSetUpdateStrategy: JSONCodable {
+    /// RollingUpdate replaces them gradually, OnDelete waits until somebody deletes them.
+    public var type: String = ""
+    /// How gradually; for RollingUpdate only.
+    public var rollingUpdate: RollingUpdateDaemonSet? {
+        _read { yield _rollingUpdate.value }
+        _modify { yield &_rollingUpdate.value }
+    }
+    private var _rollingUpdate: OptionalBox<RollingUpdateDaemonSet> = .init()
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        type: String = "",
+        rollingUpdate: RollingUpdateDaemonSet? = nil
+    ) {
+        self.type = type
+        self._rollingUpdate = .init(rollingUpdate)
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 4:
+                if reader.isKey("type") {
+                    self.type = try reader.string()
+                    continue
+                }
+            case 13:
+                if reader.isKey("rollingUpdate") {
+                    if try reader.readNull() {
+                        _rollingUpdate.value = nil
+                    } else {
+                        _rollingUpdate.value = try RollingUpdateDaemonSet(reading: &reader)
+                    }
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        if !self.type.isEmpty {
+            writer.key("type")
+            writer.string(self.type)
+        }
+        if let value = self.rollingUpdate {
+            writer.key("rollingUpdate")
+            value.write(to: &writer)
+        }
+        writer.endObject()
+    }
+}
+
+/// How gradually the pods of a DaemonSet are replaced.
+public struct RollingUpdateDaemonSet: JSONCodable {
+    /// Number or percentage (rounded up) of nodes that may be without a pod meanwhile; 1 unless set.
+    public var maxUnavailable: IntOrString? = nil
+    /// Number or percentage (rounded up) of nodes that may have a new pod beside the old one; 0 unless set.
+    public var maxSurge: IntOrString? = nil
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        maxUnavailable: IntOrString? = nil,
+        maxSurge: IntOrString? = nil
+    ) {
+        self.maxUnavailable = maxUnavailable
+        self.maxSurge = maxSurge
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 8:
+                if reader.isKey("maxSurge") {
+                    if try reader.readNull() {
+                        self.maxSurge = nil
+                    } else {
+                        self.maxSurge = try IntOrString(reading: &reader)
+                    }
+                    continue
+                }
+            case 14:
+                if reader.isKey("maxUnavailable") {
+                    if try reader.readNull() {
+                        self.maxUnavailable = nil
+                    } else {
+                        self.maxUnavailable = try IntOrString(reading: &reader)
+                    }
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        if let value = self.maxUnavailable {
+            writer.key("maxUnavailable")
+            value.write(to: &writer)
+        }
+        if let value = self.maxSurge {
+            writer.key("maxSurge")
+            value.write(to: &writer)
+        }
+        writer.endObject()
+    }
+}
+
+/// Where a DaemonSet stands.
+public struct DaemonSetStatus: JSONCodable {
+    /// Nodes that should have a pod and have one.
+    public var currentNumberScheduled: Int = 0
+    /// Nodes that have a pod and should not.
+    public var numberMisscheduled: Int = 0
+    /// Nodes that should have a pod.
+    public var desiredNumberScheduled: Int = 0
+    /// Nodes that should have a pod and have a ready one.
+    public var numberReady: Int = 0
+    /// Generation of the spec that the status describes.
+    public var observedGeneration: Int = 0
+    /// Nodes whose pod has the present template.
+    public var updatedNumberScheduled: Int = 0
+    /// Nodes whose pod has been ready for minReadySeconds.
+    public var numberAvailable: Int = 0
+    /// Nodes that should have a pod and have no available one.
+    public var numberUnavailable: Int = 0
+    /// Number of hash collisions met when naming revisions.
+    public var collisionCount: Int? = nil
+    /// Observations on it.
+    public var conditions: [DaemonSetCondition] = []
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        currentNumberScheduled: Int = 0,
+        numberMisscheduled: Int = 0,
+        desiredNumberScheduled: Int = 0,
+        numberReady: Int = 0,
+        observedGeneration: Int = 0,
+        updatedNumberScheduled: Int = 0,
+        numberAvailable: Int = 0,
+        numberUnavailable: Int = 0,
+        collisionCount: Int? = nil,
+        conditions: [DaemonSetCondition] = []
+    ) {
+        self.currentNumberScheduled = currentNumberScheduled
+        self.numberMisscheduled = numberMisscheduled
+        self.desiredNumberScheduled = desiredNumberScheduled
+        self.numberReady = numberReady
+        self.observedGeneration = observedGeneration
+        self.updatedNumberScheduled = updatedNumberScheduled
+        self.numberAvailable = numberAvailable
+        self.numberUnavailable = numberUnavailable
+        self.collisionCount = collisionCount
+        self.conditions = conditions
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 10:
+                if reader.isKey("conditions") {
+                    var elements: [DaemonSetCondition] = []
+                    if try reader.beginArray() {
+                        while try reader.nextElement() { elements.append(try DaemonSetCondition(reading: &reader)) }
+                    }
+                    self.conditions = elements
+                    continue
+                }
+            case 11:
+                if reader.isKey("numberReady") {
+                    self.numberReady = try reader.int32()
+                    continue
+                }
+            case 14:
+                if reader.isKey("collisionCount") {
+                    if try reader.readNull() {
+                        self.collisionCount = nil
+                    } else {
+                        self.collisionCount = try reader.int32()
+                    }
+                    continue
+                }
+            case 15:
+                if reader.isKey("numberAvailable") {
+                    self.numberAvailable = try reader.int32()
+                    continue
+                }
+            case 17:
+                if reader.isKey("numberUnavailable") {
+                    self.numberUnavailable = try reader.int32()
+                    continue
+                }
+            case 18:
+                if reader.isKey("numberMisscheduled") {
+                    self.numberMisscheduled = try reader.int32()
+                    continue
+                }
+                if reader.isKey("observedGeneration") {
+                    self.observedGeneration = try reader.int()
+                    continue
+                }
+            case 22:
+                if reader.isKey("currentNumberScheduled") {
+                    self.currentNumberScheduled = try reader.int32()
+                    continue
+                }
+                if reader.isKey("desiredNumberScheduled") {
+                    self.desiredNumberScheduled = try reader.int32()
+                    continue
+                }
+                if reader.isKey("updatedNumberScheduled") {
+                    self.updatedNumberScheduled = try reader.int32()
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("currentNumberScheduled")
+        writer.int(self.currentNumberScheduled)
+        writer.key("numberMisscheduled")
+        writer.int(self.numberMisscheduled)
+        writer.key("desiredNumberScheduled")
+        writer.int(self.desiredNumberScheduled)
+        writer.key("numberReady")
+        writer.int(self.numberReady)
+        if self.observedGeneration != 0 {
+            writer.key("observedGeneration")
+            writer.int(self.observedGeneration)
+        }
+        if self.updatedNumberScheduled != 0 {
+            writer.key("updatedNumberScheduled")
+            writer.int(self.updatedNumberScheduled)
+        }
+        if self.numberAvailable != 0 {
+            writer.key("numberAvailable")
+            writer.int(self.numberAvailable)
+        }
+        if self.numberUnavailable != 0 {
+            writer.key("numberUnavailable")
+            writer.int(self.numberUnavailable)
+        }
+        if let value = self.collisionCount {
+            writer.key("collisionCount")
+            writer.int(value)
+        }
+        if !self.conditions.isEmpty {
+            writer.key("conditions")
+            writer.beginArray()
+            for element in self.conditions {
+                element.write(to: &writer)
+            }
+            writer.endArray()
+        }
+        writer.endObject()
+    }
+}
+
+/// One observation on a DaemonSet.
+public struct DaemonSetCondition: JSONCodable {
+    /// What the condition is about.
+    public var type: String = ""
+    /// Whether the condition holds: True, False or Unknown.
+    public var status: String = ""
+    /// When the status last changed from one value to another.
+    public var lastTransitionTime: Time? = nil
+    /// One CamelCase word that tells programs why the condition last changed.
+    public var reason: String = ""
+    /// Text that tells people why the condition last changed.
+    public var message: String = ""
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        type: String = "",
+        status: String = "",
+        lastTransitionTime: Time? = nil,
+        reason: String = "",
+        message: String = ""
+    ) {
+        self.type = type
+        self.status = status
+        self.lastTransitionTime = lastTransitionTime
+        self.reason = reason
+        self.message = message
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 4:
+                if reader.isKey("type") {
+                    self.type = try reader.string()
+                    continue
+                }
+            case 6:
+                if reader.isKey("status") {
+                    self.status = try reader.string()
+                    continue
+                }
+                if reader.isKey("reason") {
+                    self.reason = try reader.string()
+                    continue
+                }
+            case 7:
+                if reader.isKey("message") {
+                    self.message = try reader.string()
+                    continue
+                }
+            case 18:
+                if reader.isKey("lastTransitionTime") {
+                    if try reader.readNull() {
+                        self.lastTransitionTime = nil
+                    } else {
+                        self.lastTransitionTime = try Time(reading: &reader)
+                    }
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("type")
+        writer.string(self.type)
+        writer.key("status")
+        writer.string(self.status)
+        if let value = self.lastTransitionTime {
+            writer.key("lastTransitionTime")
+            value.write(to: &writer)
+        } else {
+            writer.key("lastTransitionTime")
+            writer.null()
+        }
+        if !self.reason.isEmpty {
+            writer.key("reason")
+            writer.string(self.reason)
+        }
+        if !self.message.isEmpty {
+            writer.key("message")
+            writer.string(self.message)
+        }
+        writer.endObject()
+    }
+}

@@ -166,3 +166,2098 @@ public struct ScaleStatus: JSONCodable {
         writer.endObject()
     }
 }
+
+/// Changes the number of replicas of something by how busy its pods' processors are.
+public struct AutoscalingV1HorizontalPodAutoscaler: KubernetesObject {
+    public static let resource = ResourceKind(
+        group: "autoscaling", version: "v1", kind: "HorizontalPodAutoscaler",
+        plural: "horizontalpodautoscalers", singular: "horizontalpodautoscaler",
+        shortNames: ["hpa"], categories: ["all"],
+        isNamespaced: true)
+
+    /// Name, namespace, labels, annotations and the other data that every object carries.
+    public var metadata: ObjectMeta {
+        _read { yield _metadata.value }
+        _modify { yield &_metadata.value }
+    }
+    private var _metadata: Box<ObjectMeta> = .init()
+    /// What is wanted; written by users and controllers.
+    public var spec: AutoscalingV1HorizontalPodAutoscalerSpec {
+        _read { yield _spec.value }
+        _modify { yield &_spec.value }
+    }
+    private var _spec: Box<AutoscalingV1HorizontalPodAutoscalerSpec> = .init()
+    /// What is the case; written by the system.
+    public var status: AutoscalingV1HorizontalPodAutoscalerStatus = AutoscalingV1HorizontalPodAutoscalerStatus()
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        metadata: ObjectMeta = ObjectMeta(),
+        spec: AutoscalingV1HorizontalPodAutoscalerSpec = AutoscalingV1HorizontalPodAutoscalerSpec(),
+        status: AutoscalingV1HorizontalPodAutoscalerStatus = AutoscalingV1HorizontalPodAutoscalerStatus()
+    ) {
+        self._metadata = .init(metadata)
+        self._spec = .init(spec)
+        self.status = status
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 4:
+                if reader.isKey("spec") {
+                    _spec = .init(try AutoscalingV1HorizontalPodAutoscalerSpec(reading: &reader))
+                    continue
+                }
+            case 6:
+                if reader.isKey("status") {
+                    self.status = try AutoscalingV1HorizontalPodAutoscalerStatus(reading: &reader)
+                    continue
+                }
+            case 8:
+                if reader.isKey("metadata") {
+                    _metadata = .init(try ObjectMeta(reading: &reader))
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("kind")
+        writer.string("HorizontalPodAutoscaler")
+        writer.key("apiVersion")
+        writer.string("autoscaling/v1")
+        writer.key("metadata")
+        self.metadata.write(to: &writer)
+        writer.key("spec")
+        self.spec.write(to: &writer)
+        writer.key("status")
+        self.status.write(to: &writer)
+        writer.endObject()
+    }
+}
+
+/// What is scaled, by how much, and by what.
+public struct AutoscalingV1HorizontalPodAutoscalerSpec: JSONCodable {
+    /// Object whose replicas are changed.
+    public var scaleTargetRef: AutoscalingV1CrossVersionObjectReference = AutoscalingV1CrossVersionObjectReference()
+    /// The fewest replicas; 1 unless set.
+    public var minReplicas: Int? = nil
+    /// The most replicas.
+    public var maxReplicas: Int = 0
+    /// Mean processor time to aim at, in percent of what the pods ask for.
+    public var targetCPUUtilizationPercentage: Int? = nil
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        scaleTargetRef: AutoscalingV1CrossVersionObjectReference = AutoscalingV1CrossVersionObjectReference(),
+        minReplicas: Int? = nil,
+        maxReplicas: Int = 0,
+        targetCPUUtilizationPercentage: Int? = nil
+    ) {
+        self.scaleTargetRef = scaleTargetRef
+        self.minReplicas = minReplicas
+        self.maxReplicas = maxReplicas
+        self.targetCPUUtilizationPercentage = targetCPUUtilizationPercentage
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 11:
+                if reader.isKey("minReplicas") {
+                    if try reader.readNull() {
+                        self.minReplicas = nil
+                    } else {
+                        self.minReplicas = try reader.int32()
+                    }
+                    continue
+                }
+                if reader.isKey("maxReplicas") {
+                    self.maxReplicas = try reader.int32()
+                    continue
+                }
+            case 14:
+                if reader.isKey("scaleTargetRef") {
+                    self.scaleTargetRef = try AutoscalingV1CrossVersionObjectReference(reading: &reader)
+                    continue
+                }
+            case 30:
+                if reader.isKey("targetCPUUtilizationPercentage") {
+                    if try reader.readNull() {
+                        self.targetCPUUtilizationPercentage = nil
+                    } else {
+                        self.targetCPUUtilizationPercentage = try reader.int32()
+                    }
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("scaleTargetRef")
+        self.scaleTargetRef.write(to: &writer)
+        if let value = self.minReplicas {
+            writer.key("minReplicas")
+            writer.int(value)
+        }
+        writer.key("maxReplicas")
+        writer.int(self.maxReplicas)
+        if let value = self.targetCPUUtilizationPercentage {
+            writer.key("targetCPUUtilizationPercentage")
+            writer.int(value)
+        }
+        writer.endObject()
+    }
+}
+
+/// Where an autoscaler stands.
+public struct AutoscalingV1HorizontalPodAutoscalerStatus: JSONCodable {
+    /// Generation of the spec that the status describes.
+    public var observedGeneration: Int? = nil
+    /// When the number of replicas was last changed.
+    public var lastScaleTime: Time? = nil
+    /// Number of replicas last seen.
+    public var currentReplicas: Int = 0
+    /// Number of replicas last wanted.
+    public var desiredReplicas: Int = 0
+    /// Mean processor time last seen, in percent of what the pods ask for.
+    public var currentCPUUtilizationPercentage: Int? = nil
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        observedGeneration: Int? = nil,
+        lastScaleTime: Time? = nil,
+        currentReplicas: Int = 0,
+        desiredReplicas: Int = 0,
+        currentCPUUtilizationPercentage: Int? = nil
+    ) {
+        self.observedGeneration = observedGeneration
+        self.lastScaleTime = lastScaleTime
+        self.currentReplicas = currentReplicas
+        self.desiredReplicas = desiredReplicas
+        self.currentCPUUtilizationPercentage = currentCPUUtilizationPercentage
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 13:
+                if reader.isKey("lastScaleTime") {
+                    if try reader.readNull() {
+                        self.lastScaleTime = nil
+                    } else {
+                        self.lastScaleTime = try Time(reading: &reader)
+                    }
+                    continue
+                }
+            case 15:
+                if reader.isKey("currentReplicas") {
+                    self.currentReplicas = try reader.int32()
+                    continue
+                }
+                if reader.isKey("desiredReplicas") {
+                    self.desiredReplicas = try reader.int32()
+                    continue
+                }
+            case 18:
+                if reader.isKey("observedGeneration") {
+                    if try reader.readNull() {
+                        self.observedGeneration = nil
+                    } else {
+                        self.observedGeneration = try reader.int()
+                    }
+                    continue
+                }
+            case 31:
+                if reader.isKey("currentCPUUtilizationPercentage") {
+                    if try reader.readNull() {
+                        self.currentCPUUtilizationPercentage = nil
+                    } else {
+                        self.currentCPUUtilizationPercentage = try reader.int32()
+                    }
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        if let value = self.observedGeneration {
+            writer.key("observedGeneration")
+            writer.int(value)
+        }
+        if let value = self.lastScaleTime {
+            writer.key("lastScaleTime")
+            value.write(to: &writer)
+        }
+        writer.key("currentReplicas")
+        writer.int(self.currentReplicas)
+        writer.key("desiredReplicas")
+        writer.int(self.desiredReplicas)
+        if let value = self.currentCPUUtilizationPercentage {
+            writer.key("currentCPUUtilizationPercentage")
+            writer.int(value)
+        }
+        writer.endObject()
+    }
+}
+
+/// An object of the same namespace that scales.
+public struct AutoscalingV1CrossVersionObjectReference: JSONCodable {
+    /// Kind of the object.
+    public var kind: String = ""
+    /// Name of the object.
+    public var name: String = ""
+    /// API version of the object.
+    public var apiVersion: String = ""
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        kind: String = "",
+        name: String = "",
+        apiVersion: String = ""
+    ) {
+        self.kind = kind
+        self.name = name
+        self.apiVersion = apiVersion
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 4:
+                if reader.isKey("kind") {
+                    self.kind = try reader.string()
+                    continue
+                }
+                if reader.isKey("name") {
+                    self.name = try reader.string()
+                    continue
+                }
+            case 10:
+                if reader.isKey("apiVersion") {
+                    self.apiVersion = try reader.string()
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("kind")
+        writer.string(self.kind)
+        writer.key("name")
+        writer.string(self.name)
+        if !self.apiVersion.isEmpty {
+            writer.key("apiVersion")
+            writer.string(self.apiVersion)
+        }
+        writer.endObject()
+    }
+}
+
+/// Changes the number of replicas of something by measurements.
+public struct HorizontalPodAutoscaler: KubernetesObject {
+    public static let resource = ResourceKind(
+        group: "autoscaling", version: "v2", kind: "HorizontalPodAutoscaler",
+        plural: "horizontalpodautoscalers", singular: "horizontalpodautoscaler",
+        shortNames: ["hpa"], categories: ["all"],
+        isNamespaced: true)
+
+    /// Name, namespace, labels, annotations and the other data that every object carries.
+    public var metadata: ObjectMeta {
+        _read { yield _metadata.value }
+        _modify { yield &_metadata.value }
+    }
+    private var _metadata: Box<ObjectMeta> = .init()
+    /// What is wanted; written by users and controllers.
+    public var spec: HorizontalPodAutoscalerSpec {
+        _read { yield _spec.value }
+        _modify { yield &_spec.value }
+    }
+    private var _spec: Box<HorizontalPodAutoscalerSpec> = .init()
+    /// What is the case; written by the system.
+    public var status: HorizontalPodAutoscalerStatus = HorizontalPodAutoscalerStatus()
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        metadata: ObjectMeta = ObjectMeta(),
+        spec: HorizontalPodAutoscalerSpec = HorizontalPodAutoscalerSpec(),
+        status: HorizontalPodAutoscalerStatus = HorizontalPodAutoscalerStatus()
+    ) {
+        self._metadata = .init(metadata)
+        self._spec = .init(spec)
+        self.status = status
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 4:
+                if reader.isKey("spec") {
+                    _spec = .init(try HorizontalPodAutoscalerSpec(reading: &reader))
+                    continue
+                }
+            case 6:
+                if reader.isKey("status") {
+                    self.status = try HorizontalPodAutoscalerStatus(reading: &reader)
+                    continue
+                }
+            case 8:
+                if reader.isKey("metadata") {
+                    _metadata = .init(try ObjectMeta(reading: &reader))
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("kind")
+        writer.string("HorizontalPodAutoscaler")
+        writer.key("apiVersion")
+        writer.string("autoscaling/v2")
+        writer.key("metadata")
+        self.metadata.write(to: &writer)
+        writer.key("spec")
+        self.spec.write(to: &writer)
+        writer.key("status")
+        self.status.write(to: &writer)
+        writer.endObject()
+    }
+}
+
+/// What is scaled, by how much, and by what.
+public struct HorizontalPodAutoscalerSpec: JSONCodable {
+    /// Object whose replicas are changed, and whose pods are measured.
+    public var scaleTargetRef: CrossVersionObjectReference = CrossVersionObjectReference()
+    /// The fewest replicas; 1 unless set.
+    public var minReplicas: Int? = nil
+    /// The most replicas.
+    public var maxReplicas: Int = 0
+    /// What is measured; the measurement that asks for the most replicas decides. Processor time at 80 % unless set.
+    public var metrics: [MetricSpec] = []
+    /// How fast the number may rise and fall.
+    public var behavior: HorizontalPodAutoscalerBehavior? {
+        _read { yield _behavior.value }
+        _modify { yield &_behavior.value }
+    }
+    private var _behavior: OptionalBox<HorizontalPodAutoscalerBehavior> = .init()
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        scaleTargetRef: CrossVersionObjectReference = CrossVersionObjectReference(),
+        minReplicas: Int? = nil,
+        maxReplicas: Int = 0,
+        metrics: [MetricSpec] = [],
+        behavior: HorizontalPodAutoscalerBehavior? = nil
+    ) {
+        self.scaleTargetRef = scaleTargetRef
+        self.minReplicas = minReplicas
+        self.maxReplicas = maxReplicas
+        self.metrics = metrics
+        self._behavior = .init(behavior)
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 7:
+                if reader.isKey("metrics") {
+                    var elements: [MetricSpec] = []
+                    if try reader.beginArray() {
+                        while try reader.nextElement() { elements.append(try MetricSpec(reading: &reader)) }
+                    }
+                    self.metrics = elements
+                    continue
+                }
+            case 8:
+                if reader.isKey("behavior") {
+                    if try reader.readNull() {
+                        _behavior.value = nil
+                    } else {
+                        _behavior.value = try HorizontalPodAutoscalerBehavior(reading: &reader)
+                    }
+                    continue
+                }
+            case 11:
+                if reader.isKey("minReplicas") {
+                    if try reader.readNull() {
+                        self.minReplicas = nil
+                    } else {
+                        self.minReplicas = try reader.int32()
+                    }
+                    continue
+                }
+                if reader.isKey("maxReplicas") {
+                    self.maxReplicas = try reader.int32()
+                    continue
+                }
+            case 14:
+                if reader.isKey("scaleTargetRef") {
+                    self.scaleTargetRef = try CrossVersionObjectReference(reading: &reader)
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("scaleTargetRef")
+        self.scaleTargetRef.write(to: &writer)
+        if let value = self.minReplicas {
+            writer.key("minReplicas")
+            writer.int(value)
+        }
+        writer.key("maxReplicas")
+        writer.int(self.maxReplicas)
+        if !self.metrics.isEmpty {
+            writer.key("metrics")
+            writer.beginArray()
+            for element in self.metrics {
+                element.write(to: &writer)
+            }
+            writer.endArray()
+        }
+        if let value = self.behavior {
+            writer.key("behavior")
+            value.write(to: &writer)
+        }
+        writer.endObject()
+    }
+}
+
+/// An object of the same namespace.
+public struct CrossVersionObjectReference: JSONCodable {
+    /// Kind of the object.
+    public var kind: String = ""
+    /// Name of the object.
+    public var name: String = ""
+    /// API version of the object.
+    public var apiVersion: String = ""
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        kind: String = "",
+        name: String = "",
+        apiVersion: String = ""
+    ) {
+        self.kind = kind
+        self.name = name
+        self.apiVersion = apiVersion
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 4:
+                if reader.isKey("kind") {
+                    self.kind = try reader.string()
+                    continue
+                }
+                if reader.isKey("name") {
+                    self.name = try reader.string()
+                    continue
+                }
+            case 10:
+                if reader.isKey("apiVersion") {
+                    self.apiVersion = try reader.string()
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("kind")
+        writer.string(self.kind)
+        writer.key("name")
+        writer.string(self.name)
+        if !self.apiVersion.isEmpty {
+            writer.key("apiVersion")
+            writer.string(self.apiVersion)
+        }
+        writer.endObject()
+    }
+}
+
+/// A measurement, and what to aim at.
+public struct MetricSpec: JSONCodable {
+    /// Which of the other fields counts: Object, Pods, Resource, ContainerResource or External.
+    public var type: String = ""
+    /// A measurement of one object, such as requests a second to an Ingress.
+    public var object: ObjectMetricSource? {
+        _read { yield _object.value }
+        _modify { yield &_object.value }
+    }
+    private var _object: OptionalBox<ObjectMetricSource> = .init()
+    /// A measurement of every pod, of which the mean is taken.
+    public var pods: PodsMetricSource? {
+        _read { yield _pods.value }
+        _modify { yield &_pods.value }
+    }
+    private var _pods: OptionalBox<PodsMetricSource> = .init()
+    /// Processor time or memory of the pods.
+    public var resource: ResourceMetricSource? {
+        _read { yield _resource.value }
+        _modify { yield &_resource.value }
+    }
+    private var _resource: OptionalBox<ResourceMetricSource> = .init()
+    /// Processor time or memory of one container of the pods.
+    public var containerResource: ContainerResourceMetricSource? {
+        _read { yield _containerResource.value }
+        _modify { yield &_containerResource.value }
+    }
+    private var _containerResource: OptionalBox<ContainerResourceMetricSource> = .init()
+    /// A measurement of something outside the cluster.
+    public var external: ExternalMetricSource? {
+        _read { yield _external.value }
+        _modify { yield &_external.value }
+    }
+    private var _external: OptionalBox<ExternalMetricSource> = .init()
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        type: String = "",
+        object: ObjectMetricSource? = nil,
+        pods: PodsMetricSource? = nil,
+        resource: ResourceMetricSource? = nil,
+        containerResource: ContainerResourceMetricSource? = nil,
+        external: ExternalMetricSource? = nil
+    ) {
+        self.type = type
+        self._object = .init(object)
+        self._pods = .init(pods)
+        self._resource = .init(resource)
+        self._containerResource = .init(containerResource)
+        self._external = .init(external)
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 4:
+                if reader.isKey("type") {
+                    self.type = try reader.string()
+                    continue
+                }
+                if reader.isKey("pods") {
+                    if try reader.readNull() {
+                        _pods.value = nil
+                    } else {
+                        _pods.value = try PodsMetricSource(reading: &reader)
+                    }
+                    continue
+                }
+            case 6:
+                if reader.isKey("object") {
+                    if try reader.readNull() {
+                        _object.value = nil
+                    } else {
+                        _object.value = try ObjectMetricSource(reading: &reader)
+                    }
+                    continue
+                }
+            case 8:
+                if reader.isKey("resource") {
+                    if try reader.readNull() {
+                        _resource.value = nil
+                    } else {
+                        _resource.value = try ResourceMetricSource(reading: &reader)
+                    }
+                    continue
+                }
+                if reader.isKey("external") {
+                    if try reader.readNull() {
+                        _external.value = nil
+                    } else {
+                        _external.value = try ExternalMetricSource(reading: &reader)
+                    }
+                    continue
+                }
+            case 17:
+                if reader.isKey("containerResource") {
+                    if try reader.readNull() {
+                        _containerResource.value = nil
+                    } else {
+                        _containerResource.value = try ContainerResourceMetricSource(reading: &reader)
+                    }
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("type")
+        writer.string(self.type)
+        if let value = self.object {
+            writer.key("object")
+            value.write(to: &writer)
+        }
+        if let value = self.pods {
+            writer.key("pods")
+            value.write(to: &writer)
+        }
+        if let value = self.resource {
+            writer.key("resource")
+            value.write(to: &writer)
+        }
+        if let value = self.containerResource {
+            writer.key("containerResource")
+            value.write(to: &writer)
+        }
+        if let value = self.external {
+            writer.key("external")
+            value.write(to: &writer)
+        }
+        writer.endObject()
+    }
+}
+
+/// How fast the number of replicas may rise and fall.
+public struct HorizontalPodAutoscalerBehavior: JSONCodable {
+    /// How fast it may rise; doubled or by 4 pods every 15 seconds unless set.
+    public var scaleUp: HPAScalingRules? {
+        _read { yield _scaleUp.value }
+        _modify { yield &_scaleUp.value }
+    }
+    private var _scaleUp: OptionalBox<HPAScalingRules> = .init()
+    /// How fast it may fall; without limit, but only to the most that was wanted in the last 300 seconds, unless set.
+    public var scaleDown: HPAScalingRules? {
+        _read { yield _scaleDown.value }
+        _modify { yield &_scaleDown.value }
+    }
+    private var _scaleDown: OptionalBox<HPAScalingRules> = .init()
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        scaleUp: HPAScalingRules? = nil,
+        scaleDown: HPAScalingRules? = nil
+    ) {
+        self._scaleUp = .init(scaleUp)
+        self._scaleDown = .init(scaleDown)
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 7:
+                if reader.isKey("scaleUp") {
+                    if try reader.readNull() {
+                        _scaleUp.value = nil
+                    } else {
+                        _scaleUp.value = try HPAScalingRules(reading: &reader)
+                    }
+                    continue
+                }
+            case 9:
+                if reader.isKey("scaleDown") {
+                    if try reader.readNull() {
+                        _scaleDown.value = nil
+                    } else {
+                        _scaleDown.value = try HPAScalingRules(reading: &reader)
+                    }
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        if let value = self.scaleUp {
+            writer.key("scaleUp")
+            value.write(to: &writer)
+        }
+        if let value = self.scaleDown {
+            writer.key("scaleDown")
+            value.write(to: &writer)
+        }
+        writer.endObject()
+    }
+}
+
+/// How fast the number of replicas may change in one direction.
+public struct HPAScalingRules: JSONCodable {
+    /// Seconds of the past whose wishes count too, against swinging; 0 for up and 300 for down unless set.
+    public var stabilizationWindowSeconds: Int? = nil
+    /// Which policy decides: Max, Min, or Disabled for no change; Max unless set.
+    public var selectPolicy: String? = nil
+    /// Limits for a span of time.
+    public var policies: [HPAScalingPolicy] = []
+    /// How far measurement and target may differ before anything is changed.
+    public var tolerance: Quantity? = nil
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        stabilizationWindowSeconds: Int? = nil,
+        selectPolicy: String? = nil,
+        policies: [HPAScalingPolicy] = [],
+        tolerance: Quantity? = nil
+    ) {
+        self.stabilizationWindowSeconds = stabilizationWindowSeconds
+        self.selectPolicy = selectPolicy
+        self.policies = policies
+        self.tolerance = tolerance
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 8:
+                if reader.isKey("policies") {
+                    var elements: [HPAScalingPolicy] = []
+                    if try reader.beginArray() {
+                        while try reader.nextElement() { elements.append(try HPAScalingPolicy(reading: &reader)) }
+                    }
+                    self.policies = elements
+                    continue
+                }
+            case 9:
+                if reader.isKey("tolerance") {
+                    if try reader.readNull() {
+                        self.tolerance = nil
+                    } else {
+                        self.tolerance = try Quantity(reading: &reader)
+                    }
+                    continue
+                }
+            case 12:
+                if reader.isKey("selectPolicy") {
+                    if try reader.readNull() {
+                        self.selectPolicy = nil
+                    } else {
+                        self.selectPolicy = try reader.string()
+                    }
+                    continue
+                }
+            case 26:
+                if reader.isKey("stabilizationWindowSeconds") {
+                    if try reader.readNull() {
+                        self.stabilizationWindowSeconds = nil
+                    } else {
+                        self.stabilizationWindowSeconds = try reader.int32()
+                    }
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        if let value = self.stabilizationWindowSeconds {
+            writer.key("stabilizationWindowSeconds")
+            writer.int(value)
+        }
+        if let value = self.selectPolicy {
+            writer.key("selectPolicy")
+            writer.string(value)
+        }
+        if !self.policies.isEmpty {
+            writer.key("policies")
+            writer.beginArray()
+            for element in self.policies {
+                element.write(to: &writer)
+            }
+            writer.endArray()
+        }
+        if let value = self.tolerance {
+            writer.key("tolerance")
+            value.write(to: &writer)
+        }
+        writer.endObject()
+    }
+}
+
+/// A limit for a span of time.
+public struct HPAScalingPolicy: JSONCodable {
+    /// What value counts: Pods or Percent.
+    public var type: String = ""
+    /// How much the number may change.
+    public var value: Int = 0
+    /// Length of the span in seconds, 1800 at most.
+    public var periodSeconds: Int = 0
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        type: String = "",
+        value: Int = 0,
+        periodSeconds: Int = 0
+    ) {
+        self.type = type
+        self.value = value
+        self.periodSeconds = periodSeconds
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 4:
+                if reader.isKey("type") {
+                    self.type = try reader.string()
+                    continue
+                }
+            case 5:
+                if reader.isKey("value") {
+                    self.value = try reader.int32()
+                    continue
+                }
+            case 13:
+                if reader.isKey("periodSeconds") {
+                    self.periodSeconds = try reader.int32()
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("type")
+        writer.string(self.type)
+        writer.key("value")
+        writer.int(self.value)
+        writer.key("periodSeconds")
+        writer.int(self.periodSeconds)
+        writer.endObject()
+    }
+}
+
+/// A measurement of one object, and what to aim at.
+public struct ObjectMetricSource: JSONCodable {
+    /// Object that is measured.
+    public var describedObject: CrossVersionObjectReference = CrossVersionObjectReference()
+    /// What to aim at.
+    public var target: MetricTarget {
+        _read { yield _target.value }
+        _modify { yield &_target.value }
+    }
+    private var _target: Box<MetricTarget> = .init()
+    /// What is measured.
+    public var metric: MetricIdentifier = MetricIdentifier()
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        describedObject: CrossVersionObjectReference = CrossVersionObjectReference(),
+        target: MetricTarget = MetricTarget(),
+        metric: MetricIdentifier = MetricIdentifier()
+    ) {
+        self.describedObject = describedObject
+        self._target = .init(target)
+        self.metric = metric
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 6:
+                if reader.isKey("target") {
+                    _target = .init(try MetricTarget(reading: &reader))
+                    continue
+                }
+                if reader.isKey("metric") {
+                    self.metric = try MetricIdentifier(reading: &reader)
+                    continue
+                }
+            case 15:
+                if reader.isKey("describedObject") {
+                    self.describedObject = try CrossVersionObjectReference(reading: &reader)
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("describedObject")
+        self.describedObject.write(to: &writer)
+        writer.key("target")
+        self.target.write(to: &writer)
+        writer.key("metric")
+        self.metric.write(to: &writer)
+        writer.endObject()
+    }
+}
+
+/// A measurement of every pod, and what to aim at.
+public struct PodsMetricSource: JSONCodable {
+    /// What is measured.
+    public var metric: MetricIdentifier = MetricIdentifier()
+    /// What to aim at.
+    public var target: MetricTarget {
+        _read { yield _target.value }
+        _modify { yield &_target.value }
+    }
+    private var _target: Box<MetricTarget> = .init()
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        metric: MetricIdentifier = MetricIdentifier(),
+        target: MetricTarget = MetricTarget()
+    ) {
+        self.metric = metric
+        self._target = .init(target)
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 6:
+                if reader.isKey("metric") {
+                    self.metric = try MetricIdentifier(reading: &reader)
+                    continue
+                }
+                if reader.isKey("target") {
+                    _target = .init(try MetricTarget(reading: &reader))
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("metric")
+        self.metric.write(to: &writer)
+        writer.key("target")
+        self.target.write(to: &writer)
+        writer.endObject()
+    }
+}
+
+/// A resource that pods use, and what to aim at.
+public struct ResourceMetricSource: JSONCodable {
+    /// Name of the resource.
+    public var name: String = ""
+    /// What to aim at.
+    public var target: MetricTarget {
+        _read { yield _target.value }
+        _modify { yield &_target.value }
+    }
+    private var _target: Box<MetricTarget> = .init()
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        name: String = "",
+        target: MetricTarget = MetricTarget()
+    ) {
+        self.name = name
+        self._target = .init(target)
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 4:
+                if reader.isKey("name") {
+                    self.name = try reader.string()
+                    continue
+                }
+            case 6:
+                if reader.isKey("target") {
+                    _target = .init(try MetricTarget(reading: &reader))
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("name")
+        writer.string(self.name)
+        writer.key("target")
+        self.target.write(to: &writer)
+        writer.endObject()
+    }
+}
+
+/// A resource that one container of the pods uses, and what to aim at.
+public struct ContainerResourceMetricSource: JSONCodable {
+    /// Name of the resource.
+    public var name: String = ""
+    /// What to aim at.
+    public var target: MetricTarget {
+        _read { yield _target.value }
+        _modify { yield &_target.value }
+    }
+    private var _target: Box<MetricTarget> = .init()
+    /// Name of the container.
+    public var container: String = ""
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        name: String = "",
+        target: MetricTarget = MetricTarget(),
+        container: String = ""
+    ) {
+        self.name = name
+        self._target = .init(target)
+        self.container = container
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 4:
+                if reader.isKey("name") {
+                    self.name = try reader.string()
+                    continue
+                }
+            case 6:
+                if reader.isKey("target") {
+                    _target = .init(try MetricTarget(reading: &reader))
+                    continue
+                }
+            case 9:
+                if reader.isKey("container") {
+                    self.container = try reader.string()
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("name")
+        writer.string(self.name)
+        writer.key("target")
+        self.target.write(to: &writer)
+        writer.key("container")
+        writer.string(self.container)
+        writer.endObject()
+    }
+}
+
+/// A measurement of something outside the cluster, and what to aim at.
+public struct ExternalMetricSource: JSONCodable {
+    /// What is measured.
+    public var metric: MetricIdentifier = MetricIdentifier()
+    /// What to aim at.
+    public var target: MetricTarget {
+        _read { yield _target.value }
+        _modify { yield &_target.value }
+    }
+    private var _target: Box<MetricTarget> = .init()
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        metric: MetricIdentifier = MetricIdentifier(),
+        target: MetricTarget = MetricTarget()
+    ) {
+        self.metric = metric
+        self._target = .init(target)
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 6:
+                if reader.isKey("metric") {
+                    self.metric = try MetricIdentifier(reading: &reader)
+                    continue
+                }
+                if reader.isKey("target") {
+                    _target = .init(try MetricTarget(reading: &reader))
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("metric")
+        self.metric.write(to: &writer)
+        writer.key("target")
+        self.target.write(to: &writer)
+        writer.endObject()
+    }
+}
+
+/// What is measured.
+public struct MetricIdentifier: JSONCodable {
+    /// Name of the measurement.
+    public var name: String = ""
+    /// Labels of the series that is meant.
+    public var selector: LabelSelector? {
+        _read { yield _selector.value }
+        _modify { yield &_selector.value }
+    }
+    private var _selector: OptionalBox<LabelSelector> = .init()
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        name: String = "",
+        selector: LabelSelector? = nil
+    ) {
+        self.name = name
+        self._selector = .init(selector)
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 4:
+                if reader.isKey("name") {
+                    self.name = try reader.string()
+                    continue
+                }
+            case 8:
+                if reader.isKey("selector") {
+                    if try reader.readNull() {
+                        _selector.value = nil
+                    } else {
+                        _selector.value = try LabelSelector(reading: &reader)
+                    }
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("name")
+        writer.string(self.name)
+        if let value = self.selector {
+            writer.key("selector")
+            value.write(to: &writer)
+        }
+        writer.endObject()
+    }
+}
+
+/// What to aim at.
+public struct MetricTarget: JSONCodable {
+    /// Which of the other fields counts: Utilization, Value or AverageValue.
+    public var type: String = ""
+    /// The measured value itself.
+    public var value: Quantity? = nil
+    /// The measured value shared among the pods.
+    public var averageValue: Quantity? = nil
+    /// The mean over the pods, in percent of what they ask for; for resources only.
+    public var averageUtilization: Int? = nil
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        type: String = "",
+        value: Quantity? = nil,
+        averageValue: Quantity? = nil,
+        averageUtilization: Int? = nil
+    ) {
+        self.type = type
+        self.value = value
+        self.averageValue = averageValue
+        self.averageUtilization = averageUtilization
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 4:
+                if reader.isKey("type") {
+                    self.type = try reader.string()
+                    continue
+                }
+            case 5:
+                if reader.isKey("value") {
+                    if try reader.readNull() {
+                        self.value = nil
+                    } else {
+                        self.value = try Quantity(reading: &reader)
+                    }
+                    continue
+                }
+            case 12:
+                if reader.isKey("averageValue") {
+                    if try reader.readNull() {
+                        self.averageValue = nil
+                    } else {
+                        self.averageValue = try Quantity(reading: &reader)
+                    }
+                    continue
+                }
+            case 18:
+                if reader.isKey("averageUtilization") {
+                    if try reader.readNull() {
+                        self.averageUtilization = nil
+                    } else {
+                        self.averageUtilization = try reader.int32()
+                    }
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("type")
+        writer.string(self.type)
+        if let value = self.value {
+            writer.key("value")
+            value.write(to: &writer)
+        }
+        if let value = self.averageValue {
+            writer.key("averageValue")
+            value.write(to: &writer)
+        }
+        if let value = self.averageUtilization {
+            writer.key("averageUtilization")
+            writer.int(value)
+        }
+        writer.endObject()
+    }
+}
+
+/// Where an autoscaler stands.
+public struct HorizontalPodAutoscalerStatus: JSONCodable {
+    /// Generation of the spec that the status describes.
+    public var observedGeneration: Int? = nil
+    /// When the number of replicas was last changed.
+    public var lastScaleTime: Time? = nil
+    /// Number of replicas last seen.
+    public var currentReplicas: Int = 0
+    /// Number of replicas last wanted.
+    public var desiredReplicas: Int = 0
+    /// What was last measured.
+    public var currentMetrics: [MetricStatus] = []
+    /// Observations such as AbleToScale, ScalingActive and ScalingLimited.
+    public var conditions: [HorizontalPodAutoscalerCondition] = []
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        observedGeneration: Int? = nil,
+        lastScaleTime: Time? = nil,
+        currentReplicas: Int = 0,
+        desiredReplicas: Int = 0,
+        currentMetrics: [MetricStatus] = [],
+        conditions: [HorizontalPodAutoscalerCondition] = []
+    ) {
+        self.observedGeneration = observedGeneration
+        self.lastScaleTime = lastScaleTime
+        self.currentReplicas = currentReplicas
+        self.desiredReplicas = desiredReplicas
+        self.currentMetrics = currentMetrics
+        self.conditions = conditions
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 10:
+                if reader.isKey("conditions") {
+                    var elements: [HorizontalPodAutoscalerCondition] = []
+                    if try reader.beginArray() {
+                        while try reader.nextElement() { elements.append(try HorizontalPodAutoscalerCondition(reading: &reader)) }
+                    }
+                    self.conditions = elements
+                    continue
+                }
+            case 13:
+                if reader.isKey("lastScaleTime") {
+                    if try reader.readNull() {
+                        self.lastScaleTime = nil
+                    } else {
+                        self.lastScaleTime = try Time(reading: &reader)
+                    }
+                    continue
+                }
+            case 14:
+                if reader.isKey("currentMetrics") {
+                    var elements: [MetricStatus] = []
+                    if try reader.beginArray() {
+                        while try reader.nextElement() { elements.append(try MetricStatus(reading: &reader)) }
+                    }
+                    self.currentMetrics = elements
+                    continue
+                }
+            case 15:
+                if reader.isKey("currentReplicas") {
+                    self.currentReplicas = try reader.int32()
+                    continue
+                }
+                if reader.isKey("desiredReplicas") {
+                    self.desiredReplicas = try reader.int32()
+                    continue
+                }
+            case 18:
+                if reader.isKey("observedGeneration") {
+                    if try reader.readNull() {
+                        self.observedGeneration = nil
+                    } else {
+                        self.observedGeneration = try reader.int()
+                    }
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        if let value = self.observedGeneration {
+            writer.key("observedGeneration")
+            writer.int(value)
+        }
+        if let value = self.lastScaleTime {
+            writer.key("lastScaleTime")
+            value.write(to: &writer)
+        }
+        if self.currentReplicas != 0 {
+            writer.key("currentReplicas")
+            writer.int(self.currentReplicas)
+        }
+        writer.key("desiredReplicas")
+        writer.int(self.desiredReplicas)
+        writer.key("currentMetrics")
+        if self.currentMetrics.isEmpty {
+            writer.null()
+        } else {
+            writer.beginArray()
+            for element in self.currentMetrics {
+                element.write(to: &writer)
+            }
+            writer.endArray()
+        }
+        if !self.conditions.isEmpty {
+            writer.key("conditions")
+            writer.beginArray()
+            for element in self.conditions {
+                element.write(to: &writer)
+            }
+            writer.endArray()
+        }
+        writer.endObject()
+    }
+}
+
+/// One observation on a HorizontalPodAutoscaler.
+public struct HorizontalPodAutoscalerCondition: JSONCodable {
+    /// What the condition is about.
+    public var type: String = ""
+    /// Whether the condition holds: True, False or Unknown.
+    public var status: String = ""
+    /// When the status last changed from one value to another.
+    public var lastTransitionTime: Time? = nil
+    /// One CamelCase word that tells programs why the condition last changed.
+    public var reason: String = ""
+    /// Text that tells people why the condition last changed.
+    public var message: String = ""
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        type: String = "",
+        status: String = "",
+        lastTransitionTime: Time? = nil,
+        reason: String = "",
+        message: String = ""
+    ) {
+        self.type = type
+        self.status = status
+        self.lastTransitionTime = lastTransitionTime
+        self.reason = reason
+        self.message = message
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 4:
+                if reader.isKey("type") {
+                    self.type = try reader.string()
+                    continue
+                }
+            case 6:
+                if reader.isKey("status") {
+                    self.status = try reader.string()
+                    continue
+                }
+                if reader.isKey("reason") {
+                    self.reason = try reader.string()
+                    continue
+                }
+            case 7:
+                if reader.isKey("message") {
+                    self.message = try reader.string()
+                    continue
+                }
+            case 18:
+                if reader.isKey("lastTransitionTime") {
+                    if try reader.readNull() {
+                        self.lastTransitionTime = nil
+                    } else {
+                        self.lastTransitionTime = try Time(reading: &reader)
+                    }
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("type")
+        writer.string(self.type)
+        writer.key("status")
+        writer.string(self.status)
+        if let value = self.lastTransitionTime {
+            writer.key("lastTransitionTime")
+            value.write(to: &writer)
+        } else {
+            writer.key("lastTransitionTime")
+            writer.null()
+        }
+        if !self.reason.isEmpty {
+            writer.key("reason")
+            writer.string(self.reason)
+        }
+        if !self.message.isEmpty {
+            writer.key("message")
+            writer.string(self.message)
+        }
+        writer.endObject()
+    }
+}
+
+/// What was last measured.
+public struct MetricStatus: JSONCodable {
+    /// Which of the other fields counts: Object, Pods, Resource, ContainerResource or External.
+    public var type: String = ""
+    /// A measurement of one object.
+    public var object: ObjectMetricStatus? {
+        _read { yield _object.value }
+        _modify { yield &_object.value }
+    }
+    private var _object: OptionalBox<ObjectMetricStatus> = .init()
+    /// A measurement of every pod.
+    public var pods: PodsMetricStatus? {
+        _read { yield _pods.value }
+        _modify { yield &_pods.value }
+    }
+    private var _pods: OptionalBox<PodsMetricStatus> = .init()
+    /// Processor time or memory of the pods.
+    public var resource: ResourceMetricStatus? {
+        _read { yield _resource.value }
+        _modify { yield &_resource.value }
+    }
+    private var _resource: OptionalBox<ResourceMetricStatus> = .init()
+    /// Processor time or memory of one container of the pods.
+    public var containerResource: ContainerResourceMetricStatus? {
+        _read { yield _containerResource.value }
+        _modify { yield &_containerResource.value }
+    }
+    private var _containerResource: OptionalBox<ContainerResourceMetricStatus> = .init()
+    /// A measurement of something outside the cluster.
+    public var external: ExternalMetricStatus? {
+        _read { yield _external.value }
+        _modify { yield &_external.value }
+    }
+    private var _external: OptionalBox<ExternalMetricStatus> = .init()
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        type: String = "",
+        object: ObjectMetricStatus? = nil,
+        pods: PodsMetricStatus? = nil,
+        resource: ResourceMetricStatus? = nil,
+        containerResource: ContainerResourceMetricStatus? = nil,
+        external: ExternalMetricStatus? = nil
+    ) {
+        self.type = type
+        self._object = .init(object)
+        self._pods = .init(pods)
+        self._resource = .init(resource)
+        self._containerResource = .init(containerResource)
+        self._external = .init(external)
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 4:
+                if reader.isKey("type") {
+                    self.type = try reader.string()
+                    continue
+                }
+                if reader.isKey("pods") {
+                    if try reader.readNull() {
+                        _pods.value = nil
+                    } else {
+                        _pods.value = try PodsMetricStatus(reading: &reader)
+                    }
+                    continue
+                }
+            case 6:
+                if reader.isKey("object") {
+                    if try reader.readNull() {
+                        _object.value = nil
+                    } else {
+                        _object.value = try ObjectMetricStatus(reading: &reader)
+                    }
+                    continue
+                }
+            case 8:
+                if reader.isKey("resource") {
+                    if try reader.readNull() {
+                        _resource.value = nil
+                    } else {
+                        _resource.value = try ResourceMetricStatus(reading: &reader)
+                    }
+                    continue
+                }
+                if reader.isKey("external") {
+                    if try reader.readNull() {
+                        _external.value = nil
+                    } else {
+                        _external.value = try ExternalMetricStatus(reading: &reader)
+                    }
+                    continue
+                }
+            case 17:
+                if reader.isKey("containerResource") {
+                    if try reader.readNull() {
+                        _containerResource.value = nil
+                    } else {
+                        _containerResource.value = try ContainerResourceMetricStatus(reading: &reader)
+                    }
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("type")
+        writer.string(self.type)
+        if let value = self.object {
+            writer.key("object")
+            value.write(to: &writer)
+        }
+        if let value = self.pods {
+            writer.key("pods")
+            value.write(to: &writer)
+        }
+        if let value = self.resource {
+            writer.key("resource")
+            value.write(to: &writer)
+        }
+        if let value = self.containerResource {
+            writer.key("containerResource")
+            value.write(to: &writer)
+        }
+        if let value = self.external {
+            writer.key("external")
+            value.write(to: &writer)
+        }
+        writer.endObject()
+    }
+}
+
+/// A measurement of one object.
+public struct ObjectMetricStatus: JSONCodable {
+    /// What was measured.
+    public var metric: MetricIdentifier = MetricIdentifier()
+    /// What it was.
+    public var current: MetricValueStatus {
+        _read { yield _current.value }
+        _modify { yield &_current.value }
+    }
+    private var _current: Box<MetricValueStatus> = .init()
+    /// Object that was measured.
+    public var describedObject: CrossVersionObjectReference = CrossVersionObjectReference()
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        metric: MetricIdentifier = MetricIdentifier(),
+        current: MetricValueStatus = MetricValueStatus(),
+        describedObject: CrossVersionObjectReference = CrossVersionObjectReference()
+    ) {
+        self.metric = metric
+        self._current = .init(current)
+        self.describedObject = describedObject
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 6:
+                if reader.isKey("metric") {
+                    self.metric = try MetricIdentifier(reading: &reader)
+                    continue
+                }
+            case 7:
+                if reader.isKey("current") {
+                    _current = .init(try MetricValueStatus(reading: &reader))
+                    continue
+                }
+            case 15:
+                if reader.isKey("describedObject") {
+                    self.describedObject = try CrossVersionObjectReference(reading: &reader)
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("metric")
+        self.metric.write(to: &writer)
+        writer.key("current")
+        self.current.write(to: &writer)
+        writer.key("describedObject")
+        self.describedObject.write(to: &writer)
+        writer.endObject()
+    }
+}
+
+/// A measurement of every pod.
+public struct PodsMetricStatus: JSONCodable {
+    /// What was measured.
+    public var metric: MetricIdentifier = MetricIdentifier()
+    /// What it was.
+    public var current: MetricValueStatus {
+        _read { yield _current.value }
+        _modify { yield &_current.value }
+    }
+    private var _current: Box<MetricValueStatus> = .init()
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        metric: MetricIdentifier = MetricIdentifier(),
+        current: MetricValueStatus = MetricValueStatus()
+    ) {
+        self.metric = metric
+        self._current = .init(current)
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 6:
+                if reader.isKey("metric") {
+                    self.metric = try MetricIdentifier(reading: &reader)
+                    continue
+                }
+            case 7:
+                if reader.isKey("current") {
+                    _current = .init(try MetricValueStatus(reading: &reader))
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("metric")
+        self.metric.write(to: &writer)
+        writer.key("current")
+        self.current.write(to: &writer)
+        writer.endObject()
+    }
+}
+
+/// A resource that pods use.
+public struct ResourceMetricStatus: JSONCodable {
+    /// Name of the resource.
+    public var name: String = ""
+    /// What it was.
+    public var current: MetricValueStatus {
+        _read { yield _current.value }
+        _modify { yield &_current.value }
+    }
+    private var _current: Box<MetricValueStatus> = .init()
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        name: String = "",
+        current: MetricValueStatus = MetricValueStatus()
+    ) {
+        self.name = name
+        self._current = .init(current)
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 4:
+                if reader.isKey("name") {
+                    self.name = try reader.string()
+                    continue
+                }
+            case 7:
+                if reader.isKey("current") {
+                    _current = .init(try MetricValueStatus(reading: &reader))
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("name")
+        writer.string(self.name)
+        writer.key("current")
+        self.current.write(to: &writer)
+        writer.endObject()
+    }
+}
+
+/// A resource that one container of the pods uses.
+public struct ContainerResourceMetricStatus: JSONCodable {
+    /// Name of the resource.
+    public var name: String = ""
+    /// What it was.
+    public var current: MetricValueStatus {
+        _read { yield _current.value }
+        _modify { yield &_current.value }
+    }
+    private var _current: Box<MetricValueStatus> = .init()
+    /// Name of the container.
+    public var container: String = ""
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        name: String = "",
+        current: MetricValueStatus = MetricValueStatus(),
+        container: String = ""
+    ) {
+        self.name = name
+        self._current = .init(current)
+        self.container = container
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 4:
+                if reader.isKey("name") {
+                    self.name = try reader.string()
+                    continue
+                }
+            case 7:
+                if reader.isKey("current") {
+                    _current = .init(try MetricValueStatus(reading: &reader))
+                    continue
+                }
+            case 9:
+                if reader.isKey("container") {
+                    self.container = try reader.string()
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("name")
+        writer.string(self.name)
+        writer.key("current")
+        self.current.write(to: &writer)
+        writer.key("container")
+        writer.string(self.container)
+        writer.endObject()
+    }
+}
+
+/// A measurement of something outside the cluster.
+public struct ExternalMetricStatus: JSONCodable {
+    /// What was measured.
+    public var metric: MetricIdentifier = MetricIdentifier()
+    /// What it was.
+    public var current: MetricValueStatus {
+        _read { yield _current.value }
+        _modify { yield &_current.value }
+    }
+    private var _current: Box<MetricValueStatus> = .init()
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        metric: MetricIdentifier = MetricIdentifier(),
+        current: MetricValueStatus = MetricValueStatus()
+    ) {
+        self.metric = metric
+        self._current = .init(current)
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 6:
+                if reader.isKey("metric") {
+                    self.metric = try MetricIdentifier(reading: &reader)
+                    continue
+                }
+            case 7:
+                if reader.isKey("current") {
+                    _current = .init(try MetricValueStatus(reading: &reader))
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("metric")
+        self.metric.write(to: &writer)
+        writer.key("current")
+        self.current.write(to: &writer)
+        writer.endObject()
+    }
+}
+
+/// A measured value.
+public struct MetricValueStatus: JSONCodable {
+    /// The value itself.
+    public var value: Quantity? = nil
+    /// The value shared among the pods.
+    public var averageValue: Quantity? = nil
+    /// The mean over the pods, in percent of what they ask for.
+    public var averageUtilization: Int? = nil
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        value: Quantity? = nil,
+        averageValue: Quantity? = nil,
+        averageUtilization: Int? = nil
+    ) {
+        self.value = value
+        self.averageValue = averageValue
+        self.averageUtilization = averageUtilization
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 5:
+                if reader.isKey("value") {
+                    if try reader.readNull() {
+                        self.value = nil
+                    } else {
+                        self.value = try Quantity(reading: &reader)
+                    }
+                    continue
+                }
+            case 12:
+                if reader.isKey("averageValue") {
+                    if try reader.readNull() {
+                        self.averageValue = nil
+                    } else {
+                        self.averageValue = try Quantity(reading: &reader)
+                    }
+                    continue
+                }
+            case 18:
+                if reader.isKey("averageUtilization") {
+                    if try reader.readNull() {
+                        self.averageUtilization = nil
+                    } else {
+                        self.averageUtilization = try reader.int32()
+                    }
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        if let value = self.value {
+            writer.key("value")
+            value.write(to: &writer)
+        }
+        if let value = self.averageValue {
+            writer.key("averageValue")
+            value.write(to: &writer)
+        }
+        if let value = self.averageUtilization {
+            writer.key("averageUtilization")
+            writer.int(value)
+        }
+        writer.endObject()
+    }
+}

@@ -3,7 +3,7 @@
 
 /// The text of the schema, for the schema registry to parse.
 enum SchemaText {
-    static let files: [String] = [apidiscovery, apps, authentication, authorization, autoscaling, coordination, core, discovery, meta, policy, rbac]
+    static let files: [String] = [apidiscovery, apps, authentication, authorization, autoscaling, batch, coordination, core, discovery, events, meta, networking, policy, rbac]
 
     static let apidiscovery: String = #"""
 # Discovery of all groups in one document.
@@ -53,7 +53,7 @@ type GroupVersionKind "A kind in a version of an API group." {
 """#
 
     static let apps: String = #"""
-# The apps group: workloads that keep pods running.
+# The apps group: workloads that keep pods running, and their history.
 
 package io.k8s.api.apps.v1
 group "apps" version v1
@@ -130,6 +130,116 @@ type ReplicaSetStatus "What is known of the pods." {
 }
 
 type ReplicaSetCondition "One observation on a ReplicaSet." {
+  1 type string "What the condition is about."
+  2 status string "Whether the condition holds: True, False or Unknown."
+  3 lastTransitionTime Time? nullable "When the status last changed from one value to another."
+  4 reason string? "One CamelCase word that tells programs why the condition last changed."
+  5 message string? "Text that tells people why the condition last changed."
+}
+
+kind StatefulSet plural statefulsets singular statefulset short sts categories all namespaced "Keeps pods that are told apart by a number, each with a name and storage of its own." {
+  1 metadata ObjectMeta? "Name, namespace, labels, annotations and the other data that every object carries."
+  2 spec StatefulSetSpec? "What is wanted; written by users and controllers."
+  3 status StatefulSetStatus? "What is the case; written by the system."
+}
+
+kind DaemonSet plural daemonsets singular daemonset short ds categories all namespaced "Keeps one pod on every node, or on those that its template chooses." {
+  1 metadata ObjectMeta? "Name, namespace, labels, annotations and the other data that every object carries."
+  2 spec DaemonSetSpec? "What is wanted; written by users and controllers."
+  3 status DaemonSetStatus? "What is the case; written by the system."
+}
+
+kind ControllerRevision plural controllerrevisions singular controllerrevision namespaced "A past or present state of a StatefulSet's or DaemonSet's template, kept for going back; it never changes." {
+  1 metadata ObjectMeta? "Name, namespace, labels, annotations and the other data that every object carries."
+  2 data Raw? "The state, in the form that its controller chose."
+  3 revision int64 "Where the state stands in the order of all of them."
+}
+
+type StatefulSetSpec "What pods to keep, how many, and with what storage." {
+  1 replicas int32* "Number of pods wanted; 1 unless set."
+  2 selector LabelSelector* nullable required "Labels of the pods that belong to it; must match the template and cannot change."
+  3 template PodTemplateSpec "What the pods look like; each is named after the set and its number."
+  5 serviceName string optional "Headless Service that gives the pods their host names; cannot change."
+  6 podManagementPolicy string? enum(OrderedReady|Parallel) "OrderedReady starts and ends pods one after the other, Parallel all at once; cannot change."
+  7 updateStrategy StatefulSetUpdateStrategy? "How pods are replaced when the template changes."
+  8 revisionHistoryLimit int32* "Number of old revisions kept for going back; 10 unless set."
+  9 minReadySeconds int32? "Seconds that a pod must be ready to count as available."
+  10 persistentVolumeClaimRetentionPolicy StatefulSetPersistentVolumeClaimRetentionPolicy* "What becomes of the claims that were made from the templates."
+  11 ordinals StatefulSetOrdinals* "How the pods are numbered; from 0 unless set."
+}
+
+type StatefulSetUpdateStrategy "How pods are replaced when the template changes." {
+  1 type string? enum(OnDelete|RollingUpdate) "RollingUpdate replaces them from the highest number down, OnDelete waits until somebody deletes them."
+  2 rollingUpdate RollingUpdateStatefulSetStrategy* "How far and how fast; for RollingUpdate only."
+}
+
+type RollingUpdateStatefulSetStrategy "How far and how fast pods are replaced." {
+  1 partition int32* "The lowest number that is replaced; 0 unless set."
+  2 maxUnavailable IntOrString* "Number or percentage of pods that may be missing meanwhile; 1 unless set."
+}
+
+type StatefulSetPersistentVolumeClaimRetentionPolicy "What becomes of claims made from templates." {
+  1 whenDeleted string? "What becomes of them when the set is deleted: Retain or Delete."
+  2 whenScaled string? "What becomes of a pod's claims when the set shrinks below it: Retain or Delete."
+}
+
+type StatefulSetOrdinals "How the pods of a StatefulSet are numbered." {
+  1 start int32 optional "The first number."
+}
+
+type StatefulSetStatus "Where a StatefulSet stands." {
+  1 observedGeneration int64? "Generation of the spec that the status describes."
+  2 replicas int32 "Number of its pods."
+  3 readyReplicas int32? "Pods that are ready."
+  4 currentReplicas int32? "Pods that have the template of currentRevision."
+  5 updatedReplicas int32? "Pods that have the template of updateRevision."
+  6 currentRevision string? "Revision of the pods that are not replaced yet."
+  7 updateRevision string? "Revision of the pods that are replaced already."
+  9 collisionCount int32* "Number of hash collisions met when naming revisions."
+  10 conditions [StatefulSetCondition]? merge(type) strategy(merge) list(map:type) "Observations on it."
+  11 availableReplicas int32 optional "Pods that have been ready for minReadySeconds."
+}
+
+type StatefulSetCondition "One observation on a StatefulSet." {
+  1 type string "What the condition is about."
+  2 status string "Whether the condition holds: True, False or Unknown."
+  3 lastTransitionTime Time? nullable "When the status last changed from one value to another."
+  4 reason string? "One CamelCase word that tells programs why the condition last changed."
+  5 message string? "Text that tells people why the condition last changed."
+}
+
+type DaemonSetSpec "What pods to keep on every node." {
+  1 selector LabelSelector* nullable required "Labels of the pods that belong to it; must match the template and cannot change."
+  2 template PodTemplateSpec "What the pods look like, and by its node selector and tolerations, which nodes get one."
+  3 updateStrategy DaemonSetUpdateStrategy? "How pods are replaced when the template changes."
+  4 minReadySeconds int32? "Seconds that a pod must be ready to count as available."
+  6 revisionHistoryLimit int32* "Number of old revisions kept for going back; 10 unless set."
+}
+
+type DaemonSetUpdateStrategy "How pods are replaced when the template changes." {
+  1 type string? enum(OnDelete|RollingUpdate) "RollingUpdate replaces them gradually, OnDelete waits until somebody deletes them."
+  2 rollingUpdate RollingUpdateDaemonSet* "How gradually; for RollingUpdate only."
+}
+
+type RollingUpdateDaemonSet "How gradually the pods of a DaemonSet are replaced." {
+  1 maxUnavailable IntOrString* "Number or percentage (rounded up) of nodes that may be without a pod meanwhile; 1 unless set."
+  2 maxSurge IntOrString* "Number or percentage (rounded up) of nodes that may have a new pod beside the old one; 0 unless set."
+}
+
+type DaemonSetStatus "Where a DaemonSet stands." {
+  1 currentNumberScheduled int32 "Nodes that should have a pod and have one."
+  2 numberMisscheduled int32 "Nodes that have a pod and should not."
+  3 desiredNumberScheduled int32 "Nodes that should have a pod."
+  4 numberReady int32 "Nodes that should have a pod and have a ready one."
+  5 observedGeneration int64? "Generation of the spec that the status describes."
+  6 updatedNumberScheduled int32? "Nodes whose pod has the present template."
+  7 numberAvailable int32? "Nodes whose pod has been ready for minReadySeconds."
+  8 numberUnavailable int32? "Nodes that should have a pod and have no available one."
+  9 collisionCount int32* "Number of hash collisions met when naming revisions."
+  10 conditions [DaemonSetCondition]? merge(type) strategy(merge) list(map:type) "Observations on it."
+}
+
+type DaemonSetCondition "One observation on a DaemonSet." {
   1 type string "What the condition is about."
   2 status string "Whether the condition holds: True, False or Unknown."
   3 lastTransitionTime Time? nullable "When the status last changed from one value to another."
@@ -306,7 +416,7 @@ type NonResourceRule "Allowed actions on some paths." {
 """#
 
     static let autoscaling: String = #"""
-# The autoscaling group: the scale subresource.
+# The autoscaling group: the scale subresource, and what changes it by itself.
 
 package io.k8s.api.autoscaling.v1
 group "autoscaling" version v1
@@ -324,6 +434,299 @@ type ScaleSpec "What is wanted." {
 type ScaleStatus "What is the case." {
   1 replicas int32 "Number of replicas that exist."
   2 selector string? "Selector of the replicas' pods, as text."
+}
+
+kind HorizontalPodAutoscaler swift AutoscalingV1HorizontalPodAutoscaler plural horizontalpodautoscalers singular horizontalpodautoscaler short hpa categories all namespaced "Changes the number of replicas of something by how busy its pods' processors are." {
+  1 metadata ObjectMeta? "Name, namespace, labels, annotations and the other data that every object carries."
+  2 spec AutoscalingV1HorizontalPodAutoscalerSpec? "What is wanted; written by users and controllers."
+  3 status AutoscalingV1HorizontalPodAutoscalerStatus? "What is the case; written by the system."
+}
+
+type HorizontalPodAutoscalerSpec swift AutoscalingV1HorizontalPodAutoscalerSpec "What is scaled, by how much, and by what." {
+  1 scaleTargetRef AutoscalingV1CrossVersionObjectReference "Object whose replicas are changed."
+  2 minReplicas int32* "The fewest replicas; 1 unless set."
+  3 maxReplicas int32 "The most replicas."
+  4 targetCPUUtilizationPercentage int32* "Mean processor time to aim at, in percent of what the pods ask for."
+}
+
+type HorizontalPodAutoscalerStatus swift AutoscalingV1HorizontalPodAutoscalerStatus "Where an autoscaler stands." {
+  1 observedGeneration int64* "Generation of the spec that the status describes."
+  2 lastScaleTime Time* "When the number of replicas was last changed."
+  3 currentReplicas int32 "Number of replicas last seen."
+  4 desiredReplicas int32 "Number of replicas last wanted."
+  5 currentCPUUtilizationPercentage int32* "Mean processor time last seen, in percent of what the pods ask for."
+}
+
+type CrossVersionObjectReference swift AutoscalingV1CrossVersionObjectReference structType(atomic) "An object of the same namespace that scales." {
+  1 kind string "Kind of the object."
+  2 name string "Name of the object."
+  3 apiVersion string? "API version of the object."
+}
+
+package io.k8s.api.autoscaling.v2
+group "autoscaling" version v2
+
+kind HorizontalPodAutoscaler plural horizontalpodautoscalers singular horizontalpodautoscaler short hpa categories all namespaced "Changes the number of replicas of something by measurements." {
+  1 metadata ObjectMeta? "Name, namespace, labels, annotations and the other data that every object carries."
+  2 spec HorizontalPodAutoscalerSpec? "What is wanted; written by users and controllers."
+  3 status HorizontalPodAutoscalerStatus? "What is the case; written by the system."
+}
+
+type HorizontalPodAutoscalerSpec "What is scaled, by how much, and by what." {
+  1 scaleTargetRef CrossVersionObjectReference "Object whose replicas are changed, and whose pods are measured."
+  2 minReplicas int32* "The fewest replicas; 1 unless set."
+  3 maxReplicas int32 "The most replicas."
+  4 metrics [MetricSpec]? list(atomic) "What is measured; the measurement that asks for the most replicas decides. Processor time at 80 % unless set."
+  5 behavior HorizontalPodAutoscalerBehavior* "How fast the number may rise and fall."
+}
+
+type CrossVersionObjectReference "An object of the same namespace." {
+  1 kind string "Kind of the object."
+  2 name string "Name of the object."
+  3 apiVersion string? "API version of the object."
+}
+
+type MetricSpec "A measurement, and what to aim at." {
+  1 type string "Which of the other fields counts: Object, Pods, Resource, ContainerResource or External."
+  2 object ObjectMetricSource* "A measurement of one object, such as requests a second to an Ingress."
+  3 pods PodsMetricSource* "A measurement of every pod, of which the mean is taken."
+  4 resource ResourceMetricSource* "Processor time or memory of the pods."
+  7 containerResource ContainerResourceMetricSource* "Processor time or memory of one container of the pods."
+  5 external ExternalMetricSource* "A measurement of something outside the cluster."
+}
+
+type HorizontalPodAutoscalerBehavior "How fast the number of replicas may rise and fall." {
+  1 scaleUp HPAScalingRules* "How fast it may rise; doubled or by 4 pods every 15 seconds unless set."
+  2 scaleDown HPAScalingRules* "How fast it may fall; without limit, but only to the most that was wanted in the last 300 seconds, unless set."
+}
+
+type HPAScalingRules "How fast the number of replicas may change in one direction." {
+  3 stabilizationWindowSeconds int32* "Seconds of the past whose wishes count too, against swinging; 0 for up and 300 for down unless set."
+  1 selectPolicy string* "Which policy decides: Max, Min, or Disabled for no change; Max unless set."
+  2 policies [HPAScalingPolicy]? list(atomic) "Limits for a span of time."
+  4 tolerance Quantity* "How far measurement and target may differ before anything is changed."
+}
+
+type HPAScalingPolicy "A limit for a span of time." {
+  1 type string "What value counts: Pods or Percent."
+  2 value int32 "How much the number may change."
+  3 periodSeconds int32 "Length of the span in seconds, 1800 at most."
+}
+
+type ObjectMetricSource "A measurement of one object, and what to aim at." {
+  1 describedObject CrossVersionObjectReference "Object that is measured."
+  2 target MetricTarget "What to aim at."
+  3 metric MetricIdentifier "What is measured."
+}
+
+type PodsMetricSource "A measurement of every pod, and what to aim at." {
+  1 metric MetricIdentifier "What is measured."
+  2 target MetricTarget "What to aim at."
+}
+
+type ResourceMetricSource "A resource that pods use, and what to aim at." {
+  1 name string "Name of the resource."
+  2 target MetricTarget "What to aim at."
+}
+
+type ContainerResourceMetricSource "A resource that one container of the pods uses, and what to aim at." {
+  1 name string "Name of the resource."
+  2 target MetricTarget "What to aim at."
+  3 container string "Name of the container."
+}
+
+type ExternalMetricSource "A measurement of something outside the cluster, and what to aim at." {
+  1 metric MetricIdentifier "What is measured."
+  2 target MetricTarget "What to aim at."
+}
+
+type MetricIdentifier "What is measured." {
+  1 name string "Name of the measurement."
+  2 selector LabelSelector* "Labels of the series that is meant."
+}
+
+type MetricTarget "What to aim at." {
+  1 type string "Which of the other fields counts: Utilization, Value or AverageValue."
+  2 value Quantity* "The measured value itself."
+  3 averageValue Quantity* "The measured value shared among the pods."
+  4 averageUtilization int32* "The mean over the pods, in percent of what they ask for; for resources only."
+}
+
+type HorizontalPodAutoscalerStatus "Where an autoscaler stands." {
+  1 observedGeneration int64* "Generation of the spec that the status describes."
+  2 lastScaleTime Time* "When the number of replicas was last changed."
+  3 currentReplicas int32? "Number of replicas last seen."
+  4 desiredReplicas int32 "Number of replicas last wanted."
+  5 currentMetrics [MetricStatus] optional list(atomic) "What was last measured."
+  6 conditions [HorizontalPodAutoscalerCondition]? merge(type) strategy(merge) list(map:type) "Observations such as AbleToScale, ScalingActive and ScalingLimited."
+}
+
+type HorizontalPodAutoscalerCondition "One observation on a HorizontalPodAutoscaler." {
+  1 type string "What the condition is about."
+  2 status string "Whether the condition holds: True, False or Unknown."
+  3 lastTransitionTime Time? nullable "When the status last changed from one value to another."
+  4 reason string? "One CamelCase word that tells programs why the condition last changed."
+  5 message string? "Text that tells people why the condition last changed."
+}
+
+type MetricStatus "What was last measured." {
+  1 type string "Which of the other fields counts: Object, Pods, Resource, ContainerResource or External."
+  2 object ObjectMetricStatus* "A measurement of one object."
+  3 pods PodsMetricStatus* "A measurement of every pod."
+  4 resource ResourceMetricStatus* "Processor time or memory of the pods."
+  7 containerResource ContainerResourceMetricStatus* "Processor time or memory of one container of the pods."
+  5 external ExternalMetricStatus* "A measurement of something outside the cluster."
+}
+
+type ObjectMetricStatus "A measurement of one object." {
+  1 metric MetricIdentifier "What was measured."
+  2 current MetricValueStatus "What it was."
+  3 describedObject CrossVersionObjectReference "Object that was measured."
+}
+
+type PodsMetricStatus "A measurement of every pod." {
+  1 metric MetricIdentifier "What was measured."
+  2 current MetricValueStatus "What it was."
+}
+
+type ResourceMetricStatus "A resource that pods use." {
+  1 name string "Name of the resource."
+  2 current MetricValueStatus "What it was."
+}
+
+type ContainerResourceMetricStatus "A resource that one container of the pods uses." {
+  1 name string "Name of the resource."
+  2 current MetricValueStatus "What it was."
+  3 container string "Name of the container."
+}
+
+type ExternalMetricStatus "A measurement of something outside the cluster." {
+  1 metric MetricIdentifier "What was measured."
+  2 current MetricValueStatus "What it was."
+}
+
+type MetricValueStatus "A measured value." {
+  1 value Quantity* "The value itself."
+  2 averageValue Quantity* "The value shared among the pods."
+  3 averageUtilization int32* "The mean over the pods, in percent of what they ask for."
+}
+"""#
+
+    static let batch: String = #"""
+# The batch group: work that ends.
+
+package io.k8s.api.batch.v1
+group "batch" version v1
+
+kind CronJob plural cronjobs singular cronjob short cj categories all namespaced "Makes a Job again and again, as a timetable says." {
+  1 metadata ObjectMeta? "Name, namespace, labels, annotations and the other data that every object carries."
+  2 spec CronJobSpec? "What is wanted; written by users and controllers."
+  3 status CronJobStatus? "What is the case; written by the system."
+}
+
+kind Job plural jobs singular job categories all namespaced "Runs pods until enough of them have succeeded." {
+  1 metadata ObjectMeta? "Name, namespace, labels, annotations and the other data that every object carries."
+  2 spec JobSpec? "What is wanted; written by users and controllers."
+  3 status JobStatus? "What is the case; written by the system."
+}
+
+type CronJobSpec "What to run, and when." {
+  1 schedule string "The timetable in cron's form: minute, hour, day of the month, month, day of the week."
+  8 timeZone string* "Time zone of the timetable by its name in the tz database; that of the controller unless set."
+  2 startingDeadlineSeconds int64* "Seconds after which a run that could not start in time counts as missed."
+  3 concurrencyPolicy string? enum(Allow|Forbid|Replace) "What happens when the run before is not over: Allow runs both, Forbid skips the new one, Replace ends the old one."
+  4 suspend bool* "Hold further runs until it is false again; those that run are left alone."
+  5 jobTemplate JobTemplateSpec "What each run's Job looks like."
+  6 successfulJobsHistoryLimit int32* "Number of succeeded Jobs that are kept; 3 unless set."
+  7 failedJobsHistoryLimit int32* "Number of failed Jobs that are kept; 1 unless set."
+}
+
+type CronJobStatus "Where a CronJob stands." {
+  1 active [ObjectReference]? list(atomic) "The Jobs that run now."
+  4 lastScheduleTime Time* "When a Job was last due and made."
+  5 lastSuccessfulTime Time* "When a Job last succeeded."
+}
+
+type JobTemplateSpec "What a Job to be made looks like." {
+  1 metadata ObjectMeta? "Labels, annotations and the other data that the Jobs get."
+  2 spec JobSpec? "What the Jobs are to do."
+}
+
+type JobSpec "What to run, how often, and when to give up." {
+  1 parallelism int32* "Number of pods that may run at the same time; 1 unless set."
+  2 completions int32* "Number of pods that must succeed; absent, one success of any pod is enough."
+  3 activeDeadlineSeconds int64* "Seconds after which a Job that is still active has failed."
+  11 podFailurePolicy PodFailurePolicy* "What a failed pod means, told by exit codes and conditions; without it every failure counts toward backoffLimit."
+  16 successPolicy SuccessPolicy* "When an Indexed Job has succeeded before all indexes have."
+  7 backoffLimit int32* "Number of failures after which the Job has failed; 6 unless set."
+  12 backoffLimitPerIndex int32* "Number of failures after which an index has failed; for Indexed Jobs only and cannot change."
+  13 maxFailedIndexes int32* "Number of failed indexes after which the Job has failed; needs backoffLimitPerIndex."
+  4 selector LabelSelector* "Labels of the pods that belong to it; made by the system unless manualSelector says otherwise."
+  5 manualSelector bool* "The client has chosen selector and pod labels, and sees to it that they are unique."
+  6 template PodTemplateSpec "What the pods look like; restartPolicy is Never or OnFailure."
+  8 ttlSecondsAfterFinished int32* "Seconds after its end for which the Job is kept; for ever unless set."
+  9 completionMode string* enum(Indexed|NonIndexed) "NonIndexed counts successes, Indexed wants one success for each number from 0 up; NonIndexed unless set."
+  10 suspend bool* "Have no pods run until it is false again; those that run are ended."
+  14 podReplacementPolicy string* enum(Failed|TerminatingOrFailed) "When a pod is replaced: as soon as it is going (TerminatingOrFailed), or once it has ended (Failed)."
+  15 managedBy string* "Controller that looks after the Job, if not the built-in one; cannot change."
+}
+
+type PodFailurePolicy "What a failed pod means for its Job." {
+  1 rules [PodFailurePolicyRule] list(atomic) "Rules in order; the first that fits decides."
+}
+
+type PodFailurePolicyRule "What pods failed in a certain way mean; either onExitCodes or onPodConditions is given." {
+  1 action string enum(Count|FailIndex|FailJob|Ignore) "FailJob ends the Job, FailIndex the index, Ignore replaces the pod without counting it, Count counts it as usual."
+  2 onExitCodes PodFailurePolicyOnExitCodesRequirement* "Exit codes for which it holds."
+  3 onPodConditions [PodFailurePolicyOnPodConditionsPattern]? list(atomic) "Conditions of pods for which it holds; one that fits is enough."
+}
+
+type PodFailurePolicyOnExitCodesRequirement "A condition on the exit codes of a failed pod's containers." {
+  1 containerName string* "Container that is looked at; all of them unless set."
+  2 operator string enum(In|NotIn) "In: one of the values; NotIn: none of them, and not 0."
+  3 values [int32] list(set) "The exit codes, in rising order; 0 is not allowed with In."
+}
+
+type PodFailurePolicyOnPodConditionsPattern "A condition of a failed pod." {
+  1 type string "Type of the pod's condition."
+  2 status string "Status that it must have; True unless set."
+}
+
+type SuccessPolicy "When an Indexed Job has succeeded before all its indexes have." {
+  1 rules [SuccessPolicyRule] list(atomic) "Rules of which one must be met."
+}
+
+type SuccessPolicyRule "Which indexes, or how many, must have succeeded." {
+  1 succeededIndexes string* "Indexes that must have succeeded, as numbers and ranges: 1,3-5,7."
+  2 succeededCount int32* "Number of indexes that must have succeeded, of succeededIndexes or of all."
+}
+
+type JobStatus "Where a Job stands." {
+  1 conditions [JobCondition]? merge(type) strategy(merge) list(atomic) "Observations such as Complete, Failed and Suspended."
+  2 startTime Time* "When the controller took up the Job, or took it up again after a suspension."
+  3 completionTime Time* "When the Job succeeded."
+  4 active int32? "Pods that are pending or running and are not going."
+  5 succeeded int32? "Pods that succeeded."
+  6 failed int32? "Pods that failed."
+  11 terminating int32* "Pods that are pending or running and are going."
+  7 completedIndexes string? "Indexes that succeeded, as numbers and ranges: 1,3-5,7."
+  10 failedIndexes string* "Indexes that failed, in the same form."
+  8 uncountedTerminatedPods UncountedTerminatedPods* "Pods that ended and are not counted yet."
+  9 ready int32* "Pods that are ready and are not going."
+}
+
+type UncountedTerminatedPods "Pods that ended and are not counted yet, by UID." {
+  1 succeeded [string]? list(set) "Those that succeeded."
+  2 failed [string]? list(set) "Those that failed."
+}
+
+type JobCondition "One observation on a Job." {
+  1 type string "Complete, Failed, Suspended, FailureTarget or SuccessCriteriaMet."
+  2 status string "Whether the condition holds: True, False or Unknown."
+  3 lastProbeTime Time? nullable "When the condition was last checked."
+  4 lastTransitionTime Time? nullable "When the status last changed from one value to another."
+  5 reason string? "One CamelCase word that tells programs why the condition last changed."
+  6 message string? "Text that tells people why the condition last changed."
 }
 """#
 
@@ -1691,6 +2094,36 @@ type EndpointPort swift EndpointSlicePort structType(atomic) "A port of every en
 }
 """#
 
+    static let events: String = #"""
+# The events group: reports of what happened, the same objects as the core group's under other names.
+
+package io.k8s.api.events.v1
+group "events.k8s.io" version v1
+
+kind Event swift EventsV1Event plural events singular event short ev namespaced "A report of something that happened to an object." {
+  1 metadata ObjectMeta optional "Name, namespace, labels, annotations and the other data that every object carries."
+  2 eventTime MicroTime nullable "When it was first seen, to the microsecond."
+  3 series EventsV1EventSeries* "The repetitions of it."
+  4 reportingController string? "Controller that reported it, such as kubernetes.io/kubelet."
+  5 reportingInstance string? "Instance of that controller."
+  6 action string? "What was done or failed, in the words of the controller."
+  7 reason string? "One CamelCase word for why it was done."
+  8 regarding ObjectReference? "Object that the event is about."
+  9 related ObjectReference* "A second object that took part."
+  10 note string? "Text for people."
+  11 type string? "Normal or Warning."
+  12 deprecatedSource EventSource? "Component that reported it, in the older form."
+  13 deprecatedFirstTimestamp Time? nullable "When it was first seen, in the older form."
+  14 deprecatedLastTimestamp Time? nullable "When it was last seen, in the older form."
+  15 deprecatedCount int32? "How often it was seen, in the older form."
+}
+
+type EventSeries swift EventsV1EventSeries "Repetitions of an event." {
+  1 count int32 "How many so far."
+  2 lastObservedTime MicroTime nullable "When the last one was seen."
+}
+"""#
+
     static let meta: String = #"""
 # What every object carries, and what the API server itself says.
 
@@ -1921,6 +2354,172 @@ type APIResource "A resource or subresource." {
   5 shortNames [string]? list(atomic) "Abbreviations."
   7 categories [string]? list(atomic) "The groups of resources this one belongs to."
   10 storageVersionHash string? "A value that changes when the stored form does."
+}
+"""#
+
+    static let networking: String = #"""
+# The networking group: ways in, fences between pods, and the addresses of Services.
+
+package io.k8s.api.networking.v1
+group "networking.k8s.io" version v1
+
+kind Ingress plural ingresses singular ingress short ing namespaced "Rules by which HTTP requests from outside reach Services." {
+  1 metadata ObjectMeta? "Name, namespace, labels, annotations and the other data that every object carries."
+  2 spec IngressSpec? "What is wanted; written by users and controllers."
+  3 status IngressStatus? "What is the case; written by the system."
+}
+
+kind IngressClass plural ingressclasses singular ingressclass "A way to serve Ingresses, and the controller that does it." {
+  1 metadata ObjectMeta? "Name, namespace, labels, annotations and the other data that every object carries."
+  2 spec IngressClassSpec? "What is wanted; written by users and controllers."
+}
+
+kind NetworkPolicy plural networkpolicies singular networkpolicy short netpol namespaced "What traffic a group of pods may receive and send." {
+  1 metadata ObjectMeta? "Name, namespace, labels, annotations and the other data that every object carries."
+  2 spec NetworkPolicySpec? "What is wanted; written by users and controllers."
+}
+
+kind IPAddress plural ipaddresses singular ipaddress short ip "An address that is taken, and by whom; it is named after the address." {
+  1 metadata ObjectMeta? "Name, namespace, labels, annotations and the other data that every object carries."
+  2 spec IPAddressSpec? "What is wanted; written by users and controllers."
+}
+
+kind ServiceCIDR plural servicecidrs singular servicecidr "Ranges from which Services get their addresses." {
+  1 metadata ObjectMeta? "Name, namespace, labels, annotations and the other data that every object carries."
+  2 spec ServiceCIDRSpec? "What is wanted; written by users and controllers."
+  3 status ServiceCIDRStatus? "What is the case; written by the system."
+}
+
+type IngressSpec "Which requests go where." {
+  4 ingressClassName string* "IngressClass whose controller serves it; the default class unless set."
+  1 defaultBackend IngressBackend* "Where requests go that no rule fits."
+  2 tls [IngressTLS]? list(atomic) "Hosts that are served over TLS, with their certificates."
+  3 rules [IngressRule]? list(atomic) "Rules by host and path."
+}
+
+type IngressTLS "Hosts served with one certificate." {
+  1 hosts [string]? list(atomic) "Names in the certificate."
+  2 secretName string? "Secret with certificate and key."
+}
+
+type IngressStatus "Where an Ingress is reached." {
+  1 loadBalancer IngressLoadBalancerStatus? "The load balancer in front of it."
+}
+
+type IngressLoadBalancerStatus "A load balancer in front of an Ingress." {
+  1 ingress [IngressLoadBalancerIngress]? list(atomic) "Its addresses."
+}
+
+type IngressLoadBalancerIngress "An address of a load balancer." {
+  1 ip string? "IP address."
+  2 hostname string? "Host name, for load balancers known by name."
+  4 ports [IngressPortStatus]? list(atomic) "Ports that are open there."
+}
+
+type IngressPortStatus "A port of a load balancer." {
+  1 port int32 "Port number."
+  2 protocol string enum(SCTP|TCP|UDP) "Transport protocol: TCP, UDP or SCTP."
+  3 error string* "Why the port does not work, as one word of the system or name.example/Word."
+}
+
+type IngressRule "Where the requests for a host go." {
+  1 host string? "Host, as in the request; *.example.com fits one label, absent fits all."
+  inline 2 IngressRuleValue
+}
+
+type IngressRuleValue "What is done with the requests for a host." {
+  1 http HTTPIngressRuleValue* "Backends by path."
+}
+
+type HTTPIngressRuleValue "Backends by path." {
+  1 paths [HTTPIngressPath] list(atomic) "Paths with the backends for them."
+}
+
+type HTTPIngressPath "A path and the backend for it." {
+  1 path string? "Path of requests; begins with a slash."
+  3 pathType string* nullable required enum(Exact|ImplementationSpecific|Prefix) "How the path is compared: Exact, Prefix (element by element) or ImplementationSpecific."
+  2 backend IngressBackend "Where the requests go."
+}
+
+type IngressBackend "Where requests go: either a Service or another resource." {
+  4 service IngressServiceBackend* "A Service of the same namespace."
+  3 resource TypedLocalObjectReference* "Another object of the same namespace."
+}
+
+type IngressServiceBackend "A Service's port." {
+  1 name string "Name of the Service."
+  2 port ServiceBackendPort? "Port of the Service."
+}
+
+type ServiceBackendPort structType(atomic) "A Service's port, by name or by number." {
+  1 name string? "Name of the port; excludes number."
+  2 number int32? "Number of the port; excludes name."
+}
+
+type IngressClassSpec "Which controller serves the Ingresses of a class." {
+  1 controller string? "Name of the controller, such as example.com/controller; cannot change."
+  2 parameters IngressClassParametersReference* "Object with further settings for the controller."
+}
+
+type IngressClassParametersReference "An object with settings for an Ingress controller." {
+  1 apiGroup string* "Group of the object; absent for the core group."
+  2 kind string "Kind of the object."
+  3 name string "Name of the object."
+  4 scope string* nullable optional "Whether the object is of the whole cluster or in a namespace: Cluster or Namespace."
+  5 namespace string* "Namespace of the object; with scope Namespace only."
+}
+
+type NetworkPolicySpec "Which pods, and what they may receive and send." {
+  1 podSelector LabelSelector "Pods that it is for; an empty selector means all of the namespace."
+  2 ingress [NetworkPolicyIngressRule]? list(atomic) "What may come in; nothing when the list is empty and the policy is for Ingress."
+  3 egress [NetworkPolicyEgressRule]? list(atomic) "What may go out; nothing when the list is empty and the policy is for Egress."
+  4 policyTypes [string]? enum(Egress|Ingress) list(atomic) "Directions that it is for: Ingress, Egress or both."
+}
+
+type NetworkPolicyIngressRule "Traffic that may come in: from any of the peers, to any of the ports." {
+  1 ports [NetworkPolicyPort]? list(atomic) "Ports that may be reached; all when empty."
+  2 from [NetworkPolicyPeer]? list(atomic) "Who may reach them; everybody when empty."
+}
+
+type NetworkPolicyEgressRule "Traffic that may go out: to any of the peers, on any of the ports." {
+  1 ports [NetworkPolicyPort]? list(atomic) "Ports that may be reached; all when empty."
+  2 to [NetworkPolicyPeer]? list(atomic) "Who may be reached; everybody when empty."
+}
+
+type NetworkPolicyPort "A port or a range of ports." {
+  1 protocol string* enum(SCTP|TCP|UDP) "Transport protocol: TCP, UDP or SCTP; TCP unless set."
+  2 port IntOrString* "Number or name of a port; all when absent."
+  3 endPort int32* "Last number of a range that begins with port."
+}
+
+type NetworkPolicyPeer "Whom traffic comes from or goes to." {
+  1 podSelector LabelSelector* "Pods, of the policy's namespace unless namespaceSelector is set."
+  2 namespaceSelector LabelSelector* "Namespaces whose pods are meant."
+  3 ipBlock IPBlock* "A range of addresses; excludes the selectors."
+}
+
+type IPBlock "A range of addresses with exceptions." {
+  1 cidr string "The range, such as 192.168.1.0/24."
+  2 except [string]? list(atomic) "Ranges within it that are not meant."
+}
+
+type IPAddressSpec "Who has an address." {
+  1 parentRef ParentReference* required "Object that the address belongs to."
+}
+
+type ParentReference "An object that has an address." {
+  1 group string? "Group of the object; empty for the core group."
+  2 resource string? required "Resource of the object: services."
+  3 namespace string? "Namespace of the object."
+  4 name string? required "Name of the object."
+}
+
+type ServiceCIDRSpec "Ranges for Services." {
+  1 cidrs [string]? list(atomic) "One range, or one of each IP family; cannot change."
+}
+
+type ServiceCIDRStatus "Where a ServiceCIDR stands." {
+  1 conditions [Condition]? merge(type) strategy(merge) list(map:type) "Observations such as Ready."
 }
 """#
 

@@ -1,0 +1,30 @@
+import KubernetesAPI
+
+/// The `batch` group, `v1`.
+enum BatchResources {
+    static let all: [any AnyResource] = [cronJobs, jobs]
+
+    static let cronJobs: Resource<CronJob> = {
+        var resource = Resource<CronJob>()
+        resource.table = BatchTables.cronJobs
+        resource.subresources = [.status("CronJob")]
+        resource.generationDiffers = { $0.spec != $1.spec }
+        resource.prepareForCreate = { $0.status = CronJobStatus() }
+        resource.prepareForUpdate = { $0.status = $1.status }
+        resource.prepareForStatusUpdate = { $0.spec = $1.spec }
+        return resource
+    }()
+
+    static let jobs: Resource<Job> = {
+        var resource = Resource<Job>()
+        resource.table = BatchTables.jobs
+        resource.fieldLabels = ["status.successful"]
+        resource.fields = { ["status.successful": "\($0.status.succeeded)"] }
+        resource.subresources = [.status("Job")]
+        resource.generationDiffers = { $0.spec != $1.spec }
+        resource.prepareForCreate = { $0.status = JobStatus() }
+        resource.prepareForUpdate = { $0.status = $1.status }
+        resource.prepareForStatusUpdate = { $0.spec = $1.spec }
+        return resource
+    }()
+}

@@ -38,7 +38,8 @@ public final class APIServer: HTTPResponder {
         self.addresses = addresses
         let registry = Registry.standard(addresses: addresses)
         let core = ServerCore(
-            store: store, registry: registry, authorizer: BuiltInAuthorizer(), clock: configuration.clock,
+            store: store, registry: registry, authorizer: ClusterAuthorizer(store),
+            clock: configuration.clock,
             now: configuration.now, logger: logger)
         self.core = core
         authenticator = Authenticator(
@@ -82,6 +83,7 @@ public final class APIServer: HTTPResponder {
 
     /// Makes what every cluster has, once: afterwards clients find it.
     public func prepare() async throws(APIServerError) {
+        try await RoleBootstrap(core: core).run()
         try await bootstrap().makeAll()
     }
 
@@ -110,8 +112,9 @@ public final class APIServer: HTTPResponder {
             let caller = try await authenticator.user(of: request)
             let user = try Impersonation.user(caller, request.headers, core.authorizer)
             let attributes = AccessAttributes(info)
-            guard core.authorizer.decide(user, attributes).isAllowed else {
-                throw APIError.forbidden(user, attributes)
+            let decision = core.authorizer.decide(user, attributes)
+            guard decision.isAllowed else {
+                throw APIError.forbidden(user, attributes, reason: decision.reason)
             }
             guard info.isResourceRequest else {
                 guard let response = system.respond(request, segments, form) else {
@@ -219,5 +222,6 @@ extension RequestInfo {
             method: request.method.rawValue,
             path: "/" + segments.joined(separator: "/"), segments: segments, isWatch: isWatch,
             fieldName: fieldName)
+        fieldSelector = request.query.first("fieldSelector") ?? ""
     }
 }

@@ -52,13 +52,18 @@ struct Rooms: Sendable {
                 userAgent: "swiftlet/\(Version.swiftlet) (\(user))")
         }
         let informers = InformerSet(
-            client: client("system:swiftlet", groups: ["system:masters"]), logger: log("informers"))
+            client: client("system:kube-controller-manager"), logger: log("informers"))
         self.informers = informers
         controllers = ControllerManager(
             ControllerContext(
                 client: client("system:kube-controller-manager"), informers: informers,
                 logger: log("controllers")),
-            certificateAuthority: keys.authority.certificatePEM)
+            certificateAuthority: keys.authority.certificatePEM
+        ) { account in
+            client(
+                "system:serviceaccount:kube-system:\(account)",
+                groups: ["system:serviceaccounts", "system:serviceaccounts:kube-system"])
+        }
         scheduler = Scheduler(
             client: client("system:kube-scheduler"), informers: informers, logger: log("scheduler"))
         proxy = ServiceProxy(network.proxyConfiguration, informers: informers, logger: log("proxy"))

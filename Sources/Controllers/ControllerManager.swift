@@ -4,17 +4,31 @@ import KubernetesClient
 public struct ControllerManager: Sendable {
     private let controllers: [any Controller]
 
-    /// - Parameter certificateAuthority: PEM, published in every namespace.
-    public init(_ context: ControllerContext, certificateAuthority: String) {
+    /// - Parameters:
+    ///   - certificateAuthority: PEM, published in every namespace.
+    ///   - client: makes the client of a service account in `kube-system`. Each controller writes under one of
+    ///     its own, whose role (`system:controller:NAME`) allows what that controller does and no more.
+    public init(
+        _ context: ControllerContext, certificateAuthority: String,
+        client: (_ serviceAccount: String) -> KubernetesClient
+    ) {
+        func acting(as account: String) -> ControllerContext {
+            var copy = context
+            copy.client = client(account)
+            return copy
+        }
         controllers = [
-            DeploymentController(context),
-            ReplicaSetController(context),
-            EndpointSliceController(context),
-            EndpointsController(context),
-            NamespaceController(context),
-            NamespaceContents(context, certificateAuthority: certificateAuthority),
-            GarbageCollector(context),
-            NodeLifecycleController(context),
+            DeploymentController(acting(as: "deployment-controller")),
+            ReplicaSetController(acting(as: "replicaset-controller")),
+            EndpointSliceController(acting(as: "endpointslice-controller")),
+            EndpointsController(acting(as: "endpoint-controller")),
+            NamespaceController(acting(as: "namespace-controller")),
+            NamespaceContents(
+                acting(as: "service-account-controller"), publisher: client("root-ca-cert-publisher"),
+                certificateAuthority: certificateAuthority),
+            GarbageCollector(acting(as: "generic-garbage-collector")),
+            NodeLifecycleController(acting(as: "node-controller")),
+            ClusterRoleAggregationController(acting(as: "clusterrole-aggregation-controller")),
         ]
     }
 

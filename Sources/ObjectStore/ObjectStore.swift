@@ -158,6 +158,21 @@ public final class ObjectStore: Sendable {
         return try result.get()
     }
 
+    /// What happened to some resources after a revision, in the order in which it happened, and how far that
+    /// goes; nil when the history does not reach back so far.
+    package func changes(
+        of resources: [String], after: Revision
+    ) -> (events: [StoreEvent], revision: Revision)? {
+        shown.withLock { shown in
+            shown.state.changes(of: resources, after: after).map { ($0, shown.state.revision) }
+        }
+    }
+
+    /// All objects of some resources, at one revision.
+    package func present(of resources: [String]) -> (objects: [StoredObject], revision: Revision) {
+        shown.withLock { ($0.state.present(of: resources), $0.state.revision) }
+    }
+
     /// The events of a resource after a revision, and then those to come.
     ///
     /// - Throws: `compacted` when the history does not reach back to `after`, `future` when that revision

@@ -79,6 +79,23 @@ package struct StoreState {
         return Reading(events: events, cursor: revision)
     }
 
+    /// The events of some resources after a revision, in order; nil when some of them are forgotten.
+    package func changes(of resources: [String], after: Revision) -> [StoreEvent]? {
+        var events: [StoreEvent] = []
+        for resource in resources {
+            guard let table = tables[resource] else { continue }
+            if after < table.trimmedThrough { return nil }
+            guard let last = table.history.last, last.event.revision > after else { continue }
+            events += table.history[table.historyIndex(after: after)...].map(\.event)
+        }
+        return events.sorted { $0.revision < $1.revision }
+    }
+
+    /// The present objects of some resources.
+    package func present(of resources: [String]) -> [StoredObject] {
+        resources.flatMap { tables[$0]?.page(namespace: nil, startAfter: nil, limit: nil).objects ?? [] }
+    }
+
     // MARK: Writing
 
     /// Events that are decided but not durable yet: what the commits of one group do to the state.

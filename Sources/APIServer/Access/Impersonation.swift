@@ -58,7 +58,8 @@ package enum Impersonation {
             ResourceAttributes(
                 namespace: namespace, verb: "impersonate", group: group, resource: resource,
                 subresource: subresource, name: name))
-        guard authorizer.decide(caller, attributes).isAllowed else { throw .forbidden(caller, attributes) }
+        let decision = authorizer.decide(caller, attributes)
+        guard decision.isAllowed else { throw .forbidden(caller, attributes, reason: decision.reason) }
     }
 }
 

@@ -44,6 +44,8 @@ package struct AccessAttributes: Sendable, Hashable {
     /// The path of a request that is not for a resource.
     package var path = ""
     package var isResourceRequest = true
+    /// The field selector of a list or watch, as text.
+    package var fieldSelector = ""
 
     package init(_ info: RequestInfo) {
         verb = info.verb
@@ -55,6 +57,7 @@ package struct AccessAttributes: Sendable, Hashable {
         namespace = info.namespace
         path = info.path
         isResourceRequest = info.isResourceRequest
+        fieldSelector = info.fieldSelector
     }
 
     package init(_ attributes: ResourceAttributes) {
@@ -65,6 +68,13 @@ package struct AccessAttributes: Sendable, Hashable {
         subresource = attributes.subresource
         name = attributes.name
         namespace = attributes.namespace
+        if let selector = attributes.fieldSelector {
+            let requirements = selector.requirements.filter { $0.operator == "In" && $0.values.count == 1 }
+                .map { FieldSelector.Requirement(field: $0.key, value: $0.values[0]) }
+            fieldSelector =
+                selector.rawSelector.isEmpty
+                ? FieldSelector(requirements).description : selector.rawSelector
+        }
     }
 
     package init(_ attributes: NonResourceAttributes) {
@@ -88,52 +98,12 @@ package struct AccessDecision: Sendable, Hashable {
 /// Decides who may do what.
 package protocol Authorizer: Sendable {
     func decide(_ user: User, _ attributes: AccessAttributes) -> AccessDecision
-}
-
-/// The rules before role based access control: administrators and the cluster's own components may do
-/// everything, everybody may look at discovery, documents and themselves, nobody else anything.
-package struct BuiltInAuthorizer: Authorizer {
-    package init() {}
-
-    package func decide(_ user: User, _ attributes: AccessAttributes) -> AccessDecision {
-        if user.groups.contains("system:masters") {
-            return AccessDecision(isAllowed: true, reason: "member of system:masters")
-        }
-        if BuiltInAuthorizer.isComponent(user) {
-            return AccessDecision(isAllowed: true, reason: "component of the cluster")
-        }
-        if attributes.isResourceRequest {
-            return AccessDecision(isAllowed: isAboutOneself(user, attributes))
-        }
-        guard attributes.verb == "get" || attributes.verb == "head" else {
-            return AccessDecision(isAllowed: false)
-        }
-        let isAuthenticated = user.groups.contains("system:authenticated")
-        let open = ["/healthz", "/livez", "/readyz", "/version"]
-        let documents = ["/api", "/apis", "/openapi", "/discovery"]
-        func isUnder(_ roots: [String]) -> Bool {
-            roots.contains { attributes.path == $0 || attributes.path.hasPrefix($0 + "/") }
-        }
-        return AccessDecision(isAllowed: isUnder(open) || (isAuthenticated && isUnder(documents)))
-    }
-
-    /// Whether a user is a part of the cluster: `system:…`, but no service account and nobody unknown.
-    static func isComponent(_ user: User) -> Bool {
-        user.name.hasPrefix("system:") && user.groups.contains("system:authenticated")
-            && user.serviceAccount == nil && user.name != User.anonymous.name
-    }
-
-    private func isAboutOneself(_ user: User, _ attributes: AccessAttributes) -> Bool {
-        guard user.groups.contains("system:authenticated"), attributes.verb == "create" else { return false }
-        switch attributes.group {
-        case "authorization.k8s.io":
-            return ["selfsubjectaccessreviews", "selfsubjectrulesreviews"].contains(attributes.resource)
-        case "authentication.k8s.io":
-            return attributes.resource == "selfsubjectreviews"
-        default:
-            return false
-        }
-    }
+    /// What a user may do in a namespace (empty: in the cluster as a whole), as far as it can be told as rules.
+    func rules(for user: User, in namespace: String) -> ResolvedRules
+    /// What a user may do by roles alone: what they may give on.
+    func roleRules(for user: User, in namespace: String) -> ResolvedRules
+    /// The rules of a role that a binding in a namespace refers to; nil when there is none.
+    func rules(of role: RoleRef, in namespace: String) -> [PolicyRule]?
 }
 
 /// How a refusal is worded.

@@ -4,8 +4,11 @@ import KubernetesJSON
 /// Failures that only the API server tells, in upstream's words.
 extension APIError {
     /// 403 for somebody who may not do what the request asks for.
-    static func forbidden(_ user: User, _ attributes: AccessAttributes) -> APIError {
-        let why = AccessMessage.refusal(user, attributes)
+    ///
+    /// - Parameter reason: what the authorizer has to say about it.
+    static func forbidden(_ user: User, _ attributes: AccessAttributes, reason: String = "") -> APIError {
+        var why = AccessMessage.refusal(user, attributes)
+        if !reason.isEmpty { why += ": \(reason)" }
         guard attributes.isResourceRequest else {
             return APIError(
                 code: 403, reason: "Forbidden", message: "forbidden: \(why)", details: StatusDetails())

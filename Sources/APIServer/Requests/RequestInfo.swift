@@ -26,6 +26,8 @@ package struct RequestInfo: Sendable, Hashable {
     package var subresource = ""
     /// Path segments behind the subresource (used by proxies only).
     package var remainder: [String] = []
+    /// The field selector of the query, as text.
+    package var fieldSelector = ""
     /// Whether the deprecated `/watch/` path prefix was used.
     package var isLegacyWatch = false
 

@@ -95,6 +95,9 @@ package struct Registry: Sendable {
                 versions: [Version(name: "v1", resources: NetworkingResources.all, reviews: [])]),
             Group(
                 name: "policy", versions: [Version(name: "v1", resources: PolicyResources.all, reviews: [])]),
+            Group(
+                name: "rbac.authorization.k8s.io",
+                versions: [Version(name: "v1", resources: AccessResources.all, reviews: [])]),
         ])
     }
 }

@@ -115,31 +115,9 @@ struct ReviewVerbs: Sendable {
 
     private func selfRules() async throws(APIError) -> Answer {
         var (review, warnings, _) = try await body(SelfSubjectRulesReview.self)
-        let everything = AccessAttributes(
-            ResourceAttributes(namespace: review.spec.namespace, verb: "*", group: "*", resource: "*"))
-        var rules = SubjectRulesReviewStatus()
-        if core.authorizer.decide(context.user, everything).isAllowed {
-            rules.resourceRules = [ResourceRule(verbs: ["*"], apiGroups: ["*"], resources: ["*"])]
-            rules.nonResourceRules = [NonResourceRule(verbs: ["*"], nonResourceURLs: ["*"])]
-        } else {
-            rules.resourceRules = [
-                ResourceRule(
-                    verbs: ["create"], apiGroups: ["authentication.k8s.io"],
-                    resources: ["selfsubjectreviews"]),
-                ResourceRule(
-                    verbs: ["create"], apiGroups: ["authorization.k8s.io"],
-                    resources: ["selfsubjectaccessreviews", "selfsubjectrulesreviews"]),
-            ]
-            rules.nonResourceRules = [
-                NonResourceRule(
-                    verbs: ["get"],
-                    nonResourceURLs: [
-                        "/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi",
-                        "/openapi/*", "/readyz", "/version", "/version/",
-                    ])
-            ]
-        }
-        review.status = rules
+        guard !review.spec.namespace.isEmpty else { throw .badRequest("no namespace on request") }
+        review.status = SubjectRulesReviewStatus(
+            core.authorizer.rules(for: context.user, in: review.spec.namespace))
         return .value(review, status: .created, warnings: warnings)
     }
 
@@ -148,5 +126,25 @@ struct ReviewVerbs: Sendable {
         let (binding, warnings, options) = try await body(Binding.self)
         return try await PodSubresources(core: core, context: context).bind(
             binding, pod: binding.metadata.name, options, warnings: warnings)
+    }
+}
+
+extension SubjectRulesReviewStatus {
+    /// Rules as the answer shows them: those for objects and those for paths apart.
+    init(_ resolved: ResolvedRules) {
+        self.init()
+        for rule in resolved.rules {
+            if rule.nonResourceURLs.isEmpty {
+                resourceRules.append(
+                    ResourceRule(
+                        verbs: rule.verbs, apiGroups: rule.apiGroups, resources: rule.resources,
+                        resourceNames: rule.resourceNames))
+            } else {
+                nonResourceRules.append(
+                    NonResourceRule(verbs: rule.verbs, nonResourceURLs: rule.nonResourceURLs))
+            }
+        }
+        incomplete = !resolved.errors.isEmpty
+        evaluationError = resolved.errors.isEmpty ? "" : RoleIndex.joined(resolved.errors)
     }
 }

@@ -23,6 +23,14 @@ struct TokenRequests: Sendable {
         guard let account = core.find(ServiceAccount.self, info.name, namespace: info.namespace) else {
             throw .notFound(ServiceAccount.resource, info.name)
         }
+        if let node = NodeIdentity(context.user) {
+            let pod = request.spec.boundObjectRef.flatMap {
+                core.find(Pod.self, $0.name, namespace: info.namespace)
+            }
+            if let objection = NodeRestriction.objection(node, toTokenFor: request.spec.boundObjectRef, pod) {
+                throw .forbidden(ServiceAccount.resource, info.name, objection)
+            }
+        }
         let lifetime = request.spec.expirationSeconds ?? Self.defaultLifetime
         request.metadata = ObjectMeta(name: info.name, namespace: info.namespace)
         if lifetime < Self.minimumLifetime {

@@ -50,6 +50,7 @@ extension ResourceVerbs {
         var generator = SystemRandomNumberGenerator()
         try NamespaceAdmission.checkCreate(
             of: kind, name: object.metadata.displayName, in: object.metadata.namespace, core)
+        try restrict(.create, new: object, old: nil)
         try resource.admit?(&object, core)
         if isNameless {
             object.metadata.name = RandomName.generate(

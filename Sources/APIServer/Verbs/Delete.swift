@@ -48,6 +48,7 @@ extension ResourceVerbs {
     private func deleteOnce(_ stored: StoredObject, _ options: DeleteOptions) async throws(APIError) -> Answer
     {
         let old = try StoredForm.decode(stored, as: Object.self)
+        try restrict(.delete, new: nil, old: old)
         try Preparation.check(options.preconditions, old)
         var object = old
         var outcome = Preparation.delete(&object, options, resource, now: core.now())

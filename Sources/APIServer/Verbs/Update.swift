@@ -74,6 +74,7 @@ extension ResourceVerbs {
         case .ephemeralContainers:
             try takeEphemeralContainers(&object, old)
         }
+        try restrict(.update, new: object, old: old)
         let errors = Validation.errors(updating: object, from: old, part == .status)
         if !errors.isEmpty { throw .invalid(object, errors) }
         let reservation =

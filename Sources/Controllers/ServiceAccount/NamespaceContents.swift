@@ -11,6 +11,7 @@ final class NamespaceContents: QueueingController {
     private let namespaces: Informer<Namespace>
     private let accounts: Informer<ServiceAccount>
     private let configMaps: Informer<ConfigMap>
+    private let publisher: KubernetesClient
     /// PEM.
     private let certificateAuthority: String
 
@@ -22,8 +23,10 @@ final class NamespaceContents: QueueingController {
         + "the internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of "
         + "Kubernetes clusters."
 
-    init(_ context: ControllerContext, certificateAuthority: String) {
+    /// - Parameter publisher: writes the config maps, as somebody else than who makes the accounts.
+    init(_ context: ControllerContext, publisher: KubernetesClient, certificateAuthority: String) {
         self.context = context
+        self.publisher = publisher
         self.certificateAuthority = certificateAuthority
         namespaces = context.informers.informer(Namespace.self)
         accounts = context.informers.informer(ServiceAccount.self)
@@ -76,7 +79,7 @@ final class NamespaceContents: QueueingController {
         map.metadata.annotations["kubernetes.io/description"] = Self.description
         map.data = [Self.dataKey: certificateAuthority]
         do {
-            _ = isNew ? try await context.client.create(map) : try await context.client.update(map)
+            _ = isNew ? try await publisher.create(map) : try await publisher.update(map)
         } catch let error as APIError where error.isAlreadyExists {
             return
         }

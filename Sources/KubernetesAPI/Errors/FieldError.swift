@@ -155,9 +155,9 @@ extension [FieldError] {
 }
 
 /// Text as Go prints it.
-enum GoText {
+package enum GoText {
     /// The text in double quotes with escapes (strconv.Quote).
-    static func quoted(_ text: String) -> String {
+    package static func quoted(_ text: String) -> String {
         var output = "\""
         for scalar in text.unicodeScalars {
             switch scalar {

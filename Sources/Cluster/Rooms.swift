@@ -46,26 +46,32 @@ struct Rooms: Sendable {
 
         // One set of caches for everybody in this process; each writes under its own name.
         let (api, keys) = (serving.api, serving.keys)
-        func client(_ user: String, groups: [String] = ["system:authenticated"]) -> KubernetesClient {
+        // As field managers they are called what upstream's components are, for tools know those by name.
+        func client(
+            _ user: String, as program: String, groups: [String] = ["system:authenticated"]
+        ) -> KubernetesClient {
             KubernetesClient(
                 transport: InProcessTransport(responder: api, user: user, groups: groups),
-                userAgent: "swiftlet/\(Version.swiftlet) (\(user))")
+                userAgent: "\(program)/\(Version.swiftlet) (\(user))")
         }
         let informers = InformerSet(
-            client: client("system:kube-controller-manager"), logger: log("informers"))
+            client: client("system:kube-controller-manager", as: "kube-controller-manager"),
+            logger: log("informers"))
         self.informers = informers
         controllers = ControllerManager(
             ControllerContext(
-                client: client("system:kube-controller-manager"), informers: informers,
+                client: client("system:kube-controller-manager", as: "kube-controller-manager"),
+                informers: informers,
                 logger: log("controllers")),
             certificateAuthority: keys.authority.certificatePEM
         ) { account in
             client(
-                "system:serviceaccount:kube-system:\(account)",
+                "system:serviceaccount:kube-system:\(account)", as: "kube-controller-manager",
                 groups: ["system:serviceaccounts", "system:serviceaccounts:kube-system"])
         }
         scheduler = Scheduler(
-            client: client("system:kube-scheduler"), informers: informers, logger: log("scheduler"))
+            client: client("system:kube-scheduler", as: "kube-scheduler"), informers: informers,
+            logger: log("scheduler"))
         proxy = ServiceProxy(network.proxyConfiguration, informers: informers, logger: log("proxy"))
         dns = try DNSServer(
             configuration: try network.dnsConfiguration, informers: informers, logger: log("dns"))
@@ -73,7 +79,8 @@ struct Rooms: Sendable {
         agent = try await NodeAgent(
             configuration: network.nodeConfiguration,
             client: client(
-                "system:node:\(configuration.nodeName)", groups: ["system:nodes", "system:authenticated"]),
+                "system:node:\(configuration.nodeName)", as: "kubelet",
+                groups: ["system:nodes", "system:authenticated"]),
             informers: informers, runtime: containerd.runtime,
             gate: ServiceGate(informers: informers, dataPlane: proxy.revision), logger: log("node"))
         node.connect(agent.api)

@@ -92,7 +92,10 @@ import Testing
         #expect(try await api.get(Harness.maps + "/a").status == 404)
         let bad = try await api.post(Harness.maps + "?dryRun=Some", #"{"metadata":{"name":"a"}}"#)
         #expect(bad.status == 422)
-        #expect(bad.message.contains(#"dryRun: Unsupported value: "Some": supported values: "All""#))
+        #expect(
+            bad.message
+                == #"CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: []string{"Some"}: "#
+                + #"supported values: "All""#)
     }
 
     @Test func namespaceOfPathAndBodyMustAgree() async throws {
@@ -174,8 +177,13 @@ import Testing
         #expect(media.status == 415)
         let accept = try await api.get(Harness.maps, accept: "image/png")
         #expect(accept.status == 406)
-        let apply = try await api.patch(Harness.maps + "/a", "{}", type: "application/apply-patch+yaml")
-        #expect(apply.status == 415)
+        let patch = try await api.patch(Harness.maps + "/a", "{}", type: "application/json")
+        #expect(patch.status == 415)
+        #expect(
+            patch.message
+                == "the body of the request was in an unknown format - accepted media types include: "
+                + "application/json-patch+json, application/merge-patch+json, "
+                + "application/strategic-merge-patch+json, application/apply-patch+yaml")
     }
 
     @Test func deprecationIsToldWithFailuresToo() async throws {

@@ -81,6 +81,7 @@ struct Harness {
         let types = [
             "merge": "application/merge-patch+json", "json": "application/json-patch+json",
             "strategic": "application/strategic-merge-patch+json",
+            "apply": "application/apply-patch+yaml",
         ]
         return try await send(.PATCH, target, body, headers: ["content-type": types[type] ?? type])
     }

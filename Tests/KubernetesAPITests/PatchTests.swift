@@ -17,6 +17,9 @@ import Testing
         (#"{"a/b":{"~c":1}}"#, #"[{"op":"replace","path":"/a~1b/~0c","value":2}]"#, #"{"a/b":{"~c":2}}"#),
         (#"{"a":1}"#, #"[{"op":"test","path":"/a","value":1.0},{"op":"remove","path":"/a"}]"#, "{}"),
         (#"{"a":1}"#, #"[{"op":"replace","path":"","value":[]}]"#, "[]"),
+        (#"{"a":[1,2]}"#, #"[{"op":"remove","path":"/a/-1"}]"#, #"{"a":[1]}"#),
+        (#"{"a":[1,2]}"#, #"[{"op":"add","path":"/a/-1","value":3}]"#, #"{"a":[1,2,3]}"#),
+        (#"{"a":1}"#, #"[{"op":"add","path":"/b"}]"#, #"{"a":1,"b":null}"#),
         (#"{}"#, #"[{"op":"test","path":"/a","value":null}]"#, "{}"), (#"{"a":1}"#, "[]", #"{"a":1}"#),
     ])
     func applies(_ value: String, _ patch: String, _ expected: String) throws {
@@ -28,13 +31,14 @@ import Testing
         (#"[{"op":"remove","path":"/nope"}]"#, .rejected),
         (#"[{"op":"replace","path":"/b","value":1}]"#, .rejected),
         (#"[{"op":"add","path":"/l/2","value":1}]"#, .rejected),
-        (#"[{"op":"add","path":"/l/-1","value":1}]"#, .rejected),
+        (#"[{"op":"add","path":"/l/-3","value":1}]"#, .rejected),
         (#"[{"op":"remove","path":"/l/01"}]"#, .rejected),
         (#"[{"op":"add","path":"/x/y","value":1}]"#, .rejected),
         (#"[{"op":"move","from":"/o","path":"/o/p"}]"#, .rejected),
-        (#"[{"op":"fly","path":"/a"}]"#, .malformed),
-        (#"[{"op":"add","path":"/b"}]"#, .malformed), (#"[{"op":"add","path":"b","value":1}]"#, .malformed),
-        (#"{"a":1}"#, .malformed), (#"[{"path":"/a"}]"#, .malformed),
+        (#"[{"op":"fly","path":"/a"}]"#, .rejected), (#"[{"op":"add","path":"b","value":1}]"#, .rejected),
+        (#"[{"path":"/a"}]"#, .rejected), (#"[{"op":"add","value":1}]"#, .rejected),
+        (#"[{"op":"move","path":"/a"}]"#, .rejected),
+        (#"{"a":1}"#, .malformed), (#"[1]"#, .malformed), (#"[{"op":1,"path":"/a"}]"#, .malformed),
     ])
     func refuses(_ patch: String, _ code: PatchError.Code) throws {
         let value = try json(#"{"a":1,"l":[1],"o":{}}"#)
@@ -45,6 +49,18 @@ import Testing
         } catch {
             #expect(error.code == code)
         }
+    }
+
+    @Test func hasALimit() throws {
+        let operation: JSONValue = ["op": "test", "path": "/a", "value": 1]
+        let fits = JSONValue.array(Array(repeating: operation, count: JSONPatch.maximumOperations))
+        #expect(try JSONPatch.apply(fits, to: ["a": 1]) == ["a": 1])
+        let error = #expect(throws: PatchError.self) {
+            try JSONPatch.apply(.array((fits.arrayValue ?? []) + [operation]), to: ["a": 1])
+        }
+        #expect(error?.code == .tooLarge)
+        #expect(
+            error?.message == "The allowed maximum operations in a JSON patch is 10000, got 10001")
     }
 }
 
@@ -98,6 +114,11 @@ import Testing
         (
             #"{"securityContext":{"runAsUser":1}}"#, #"{"securityContext":{"$patch":"delete"}}"#,
             #"{"securityContext":{}}"#
+        ),
+        // A directive where nothing was leaves nothing.
+        (
+            #"{"hostNetwork":true}"#, #"{"securityContext":{"$patch":"replace","runAsUser":3}}"#,
+            #"{"hostNetwork":true}"#
         ),
         // Keys that retainKeys does not name go: a volume changes its source.
         (
@@ -165,6 +186,36 @@ import Testing
         #expect(throws: PatchError.self) {
             try StrategicMergePatch.apply(["spec": spec], to: ["spec": ["containers": [["name": "a"]]]], type)
         }
+    }
+
+    @Test(arguments: [
+        (
+            #"{"containers":[{"image":"x"}]}"#, PatchError.Code.failed,
+            "map: map[image:x] does not contain declared merge key: name"
+        ),
+        (
+            #"{"$patch":"frobnicate","a":1}"#, .failed,
+            "unknown patch type: frobnicate in map: map[$patch:frobnicate a:1]"
+        ),
+        (
+            #"{"containers":[{"$patch":"merge","name":"a"}]}"#, .failed,
+            "merging lists cannot yet be specified in the patch"
+        ),
+        (#"{"$retainKeys":["a"],"hostNetwork":true}"#, .malformed, "invalid patch format of retainKeys"),
+        (#"{"$deleteFromPrimitiveList/x":1}"#, .malformed, "invalid patch format of primitive list"),
+        (
+            #"{"$setElementOrder/containers":5}"#, .malformed,
+            "invalid patch format of setElementOrder list"
+        ),
+    ])
+    func saysWhatIsWrong(_ patch: String, _ code: PatchError.Code, _ message: String) throws {
+        let spec = try json(patch)
+        let type = try schemaType("Pod")
+        let error = #expect(throws: PatchError.self) {
+            try StrategicMergePatch.apply(["spec": spec], to: ["spec": ["containers": [["name": "a"]]]], type)
+        }
+        #expect(error?.code == code)
+        #expect(error?.message == message)
     }
 
     @Test func survivesAnyPatch() throws {

@@ -68,7 +68,7 @@ package enum PodStreams {
     private static func log(_ query: QueryItems) throws(APIError) -> QueryItems {
         var out = QueryItems()
         for flag in ["follow", "previous", "timestamps"] {
-            if try query.boolean(flag) == true { out.append(flag, "true") }
+            if query.boolean(flag) == true { out.append(flag, "true") }
         }
         for number in ["tailLines", "limitBytes", "sinceSeconds"] {
             guard let value = try query.integer(number) else { continue }
@@ -90,11 +90,11 @@ package enum PodStreams {
     /// The names that node agents know (`input`, `output`, `error`, `tty`) for those of the API.
     private static func streams(_ query: QueryItems, _ subresource: String) throws(APIError) -> QueryItems {
         var out = QueryItems()
-        let hasTTY = try query.boolean("tty") == true
-        let hasInput = try query.boolean("stdin") == true
+        let hasTTY = query.boolean("tty") == true
+        let hasInput = query.boolean("stdin") == true
         // Upstream's defaults: output and errors unless switched off.
-        let hasOutput = try query.boolean("stdout") ?? true
-        let hasErrors = try query.boolean("stderr") ?? true
+        let hasOutput = query.boolean("stdout") ?? true
+        let hasErrors = query.boolean("stderr") ?? true
         guard hasInput || hasOutput || hasErrors else {
             throw .badRequest("you must specify at least one of stdin, stdout, stderr")
         }

@@ -6,6 +6,13 @@ enum BodyDecoder {
     struct Decoded<Object: Sendable>: Sendable {
         var object: Object
         var warnings: [String]
+        /// `metadata.managedFields` as sent: an empty list there is not the same as none.
+        var managedFields: JSONValue?
+    }
+
+    /// Why a tree is no object of a type.
+    struct Misfit: Error {
+        var message: String
     }
 
     /// The formats a body can have.
@@ -79,16 +86,34 @@ enum BodyDecoder {
                 "json: cannot unmarshal into Go value of type \(kind.version).\(kind.kind)")
         }
         try checkKind(&value, kind)
-        var warnings: [String] = []
+        do {
+            return try fit(type, value, validation, problems: duplicates.map { "duplicate field \"\($0)\"" })
+        } catch {
+            throw cannotHandle(kind, error.message)
+        }
+    }
+
+    /// Makes an object of a tree of the right kind: prunes, fills in defaults.
+    ///
+    /// - Parameters:
+    ///   - problems: what was noticed before.
+    ///   - isRestored: whether wrong types are reported as of a tree, not as of JSON.
+    static func fit<Object: KubernetesObject>(
+        _ type: Object.Type, _ tree: JSONValue, _ validation: FieldValidation, problems: [String] = [],
+        isRestored: Bool = false
+    ) throws(Misfit) -> Decoded<Object> {
+        var value = tree
+        let kind = Object.resource
+        var problems = problems
         if let schema = SchemaRegistry.shared.type(group: kind.group, version: kind.version, kind: kind.kind)
         {
-            let report = SchemaConformance.prune(&value, schema, duplicates: duplicates)
-            if let typeError = report.typeError { throw cannotHandle(kind, typeError) }
-            switch validation {
-            case .strict:
-                if let problem = report.strictError { throw cannotHandle(kind, problem) }
-            case .warn: warnings = report.problems
-            case .ignore: break
+            let report = SchemaConformance.prune(&value, schema)
+            if let typeError = isRestored ? report.restoreError : report.typeError {
+                throw Misfit(message: typeError)
+            }
+            problems += report.problems
+            if validation == .strict, !problems.isEmpty {
+                throw Misfit(message: "strict decoding error: " + problems.joined(separator: ", "))
             }
             SchemaDefaults.apply(to: &value, schema)
         }
@@ -96,29 +121,13 @@ enum BodyDecoder {
         do {
             object = try Object(value)
         } catch {
-            throw cannotHandle(kind, error.message)
+            throw Misfit(message: error.message)
         }
         Validation.applyDefaults(&object)
-        return Decoded(object: object, warnings: warnings)
-    }
-
-    /// A patch: any JSON, or YAML that means it.
-    static func patch(
-        _ bytes: [UInt8], _ validation: FieldValidation
-    ) throws(APIError) -> (value: JSONValue, warnings: [String]) {
-        var duplicates: [String] = []
-        do {
-            let value = try JSONValue(json: bytes, duplicates: &duplicates)
-            let problems = duplicates.map { "duplicate field \"\($0)\"" }
-            guard validation != .strict || problems.isEmpty else {
-                throw APIError.badRequest("strict decoding error: " + problems.joined(separator: ", "))
-            }
-            return (value, validation == .warn ? problems : [])
-        } catch let error as APIError {
-            throw error
-        } catch {
-            throw .badRequest("error decoding patch: \(error)")
-        }
+        let managed = value.value(at: "metadata", "managedFields")
+        return Decoded(
+            object: object, warnings: validation == .warn ? problems : [],
+            managedFields: managed?.isNull == true ? nil : managed)
     }
 
     private static func checkKind(_ value: inout JSONValue, _ kind: ResourceKind) throws(APIError) {

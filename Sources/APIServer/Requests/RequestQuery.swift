@@ -1,5 +1,6 @@
 import HTTPService
 import KubernetesAPI
+import KubernetesJSON
 import ObjectStore
 
 /// How strictly unknown and duplicate fields in a body are taken (`fieldValidation`, KEP-2885).
@@ -23,37 +24,76 @@ package struct WriteQuery: Sendable, Hashable {
 
     /// Reads the options of a request.
     ///
-    /// - Parameter kind: `CreateOptions`, `UpdateOptions` or `PatchOptions`: named in the failure.
-    package init(_ query: QueryItems, kind: String) throws(APIError) {
+    /// - Parameters:
+    ///   - kind: `CreateOptions`, `UpdateOptions` or `PatchOptions`: named in the failure.
+    ///   - patch: the language of a patch; server-side apply has options of its own.
+    package init(_ query: QueryItems, kind: String, patch: PatchType? = nil) throws(APIError) {
         var errors: [FieldError] = []
+        fieldManager = query.first("fieldManager") ?? ""
+        let force = query.boolean("force")
+        self.force = force ?? false
+        if patch == .apply, fieldManager.isEmpty {
+            errors.append(.required("fieldManager", "is required for apply patch"))
+        }
+        if let patch, patch != .apply, force != nil {
+            errors.append(.forbidden("force", "may not be specified for non-apply patch"))
+        }
+        errors += FieldManagerName.errors(fieldManager)
         isDryRun = DryRun.read(query.all("dryRun"), &errors)
         if let text = query.first("fieldValidation"), !text.isEmpty {
             if let value = FieldValidation(rawValue: text) {
                 fieldValidation = value
             } else {
                 errors.append(
-                    FieldError(
-                        .notSupported, "fieldValidation", badValue: .string(text),
-                        detail: #"supported values: "Ignore", "Strict", "Warn""#))
+                    .notSupported("fieldValidation", .string(text), ["", "Ignore", "Strict", "Warn"]))
             }
         }
-        fieldManager = query.first("fieldManager") ?? ""
-        if fieldManager.utf8.count > 128 {
-            errors.append(
-                FieldError(.tooLong, "fieldManager", detail: "may not be more than 128 bytes"))
-        }
-        force = try query.boolean("force") ?? false
         if !errors.isEmpty { throw .invalid(options: kind, errors) }
+    }
+}
+
+/// What a field manager may be called.
+enum FieldManagerName {
+    static func errors(_ name: String) -> [FieldError] {
+        var errors: [FieldError] = []
+        if name.utf8.count > ManagedFields.maximumManagerLength {
+            errors.append(.tooLong("fieldManager", maximum: ManagedFields.maximumManagerLength))
+        }
+        var position = 0
+        for scalar in name.unicodeScalars {
+            if !isPrintable(scalar) {
+                let digits = String(scalar.value, radix: 16, uppercase: true)
+                let code = String(repeating: "0", count: max(0, 4 - digits.utf8.count)) + digits
+                errors.append(
+                    .invalid(
+                        "fieldManager", .string(name), "invalid character U+\(code) (at position \(position))"
+                    ))
+            }
+            position += UTF8.width(scalar)
+        }
+        return errors
+    }
+
+    /// As Go's `unicode.IsPrint` has it: the only space is that of ASCII.
+    private static func isPrintable(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.properties.generalCategory {
+        case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator:
+            false
+        case .spaceSeparator: scalar == " "
+        default: true
+        }
     }
 }
 
 enum DryRun {
     /// `All` is the only value there is.
     static func read(_ values: [String], _ errors: inout [FieldError]) -> Bool {
-        for value in values where value != "All" {
+        if values.contains(where: { $0 != "All" }) {
+            let shown = values.map { JSONValue.string($0).description }.joined(separator: ", ")
             errors.append(
                 FieldError(
-                    .notSupported, "dryRun", badValue: .string(value), detail: #"supported values: "All""#))
+                    type: .notSupported, field: "dryRun", shownValue: "[]string{\(shown)}",
+                    detail: #"supported values: "All""#))
         }
         return values.contains("All")
     }
@@ -101,8 +141,8 @@ package struct ListQuery: Sendable {
         }
         limit = try query.integer("limit") ?? 0
         continuation = query.first("continue") ?? ""
-        allowsBookmarks = try query.boolean("allowWatchBookmarks") ?? false
-        sendsInitialEvents = try query.boolean("sendInitialEvents")
+        allowsBookmarks = query.boolean("allowWatchBookmarks") ?? false
+        sendsInitialEvents = query.boolean("sendInitialEvents")
         timeoutSeconds = try query.integer("timeoutSeconds")
         let version = query.first("resourceVersion") ?? ""
         let match = query.first("resourceVersionMatch") ?? ""
@@ -119,7 +159,8 @@ package struct ListQuery: Sendable {
             }
             return
         }
-        if match == "Exact" {
+        // A page of a certain size at a certain revision is that revision's own, unless told otherwise.
+        if match == "Exact" || (match.isEmpty && limit > 0 && revision > 0 && !isWatch) {
             moment = .exact(revision)
         } else {
             moment = revision == 0 ? .any : .notOlderThan(revision)
@@ -139,38 +180,41 @@ package struct ListQuery: Sendable {
                     "resourceVersionMatch",
                     "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
             }
-            if sendsInitialEvents == nil, !match.isEmpty {
+            guard !match.isEmpty else { return errors }
+            if sendsInitialEvents == nil {
                 forbid(
                     "resourceVersionMatch",
                     "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided")
             }
-            if hasContinuation, !match.isEmpty {
+            if match != "NotOlderThan" {
+                errors.append(.notSupported("resourceVersionMatch", .string(match), ["NotOlderThan"]))
+            }
+            if hasContinuation {
                 forbid("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided")
             }
             return errors
         }
+        if !match.isEmpty {
+            if version.isEmpty {
+                forbid(
+                    "resourceVersionMatch",
+                    "resourceVersionMatch is forbidden unless resourceVersion is provided")
+            }
+            if hasContinuation {
+                forbid("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided")
+            }
+            if match != "Exact", match != "NotOlderThan" {
+                errors.append(
+                    .notSupported("resourceVersionMatch", .string(match), ["Exact", "NotOlderThan", ""]))
+            }
+            if match == "Exact", version == "0" {
+                forbid(
+                    "resourceVersionMatch",
+                    #"resourceVersionMatch "exact" is forbidden for resourceVersion "0""#)
+            }
+        }
         if sendsInitialEvents != nil {
             forbid("sendInitialEvents", "sendInitialEvents is forbidden for list")
-        }
-        guard !match.isEmpty else { return errors }
-        if version.isEmpty {
-            forbid(
-                "resourceVersionMatch",
-                "resourceVersionMatch is forbidden unless resourceVersion is provided")
-        }
-        if hasContinuation {
-            forbid("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided")
-        }
-        if match != "Exact", match != "NotOlderThan" {
-            errors.append(
-                FieldError(
-                    .notSupported, "resourceVersionMatch", badValue: .string(match),
-                    detail: #"supported values: "", "Exact", "NotOlderThan""#))
-        }
-        if match == "Exact", version == "0" {
-            forbid(
-                "resourceVersionMatch",
-                #"resourceVersionMatch "exact" is forbidden for resourceVersion "0""#)
         }
         return errors
     }
@@ -191,18 +235,19 @@ package enum Revisions {
 }
 
 extension QueryItems {
-    /// A truth value: upstream takes an absent value for false, and any text but `false` and `0` for true.
-    func boolean(_ name: String) throws(APIError) -> Bool? {
+    /// A truth value: upstream takes any text but `false` and `0` for true, an empty one too.
+    func boolean(_ name: String) -> Bool? {
         guard let text = first(name) else { return nil }
-        return !(text == "" || text == "0" || text.asciiLowercased() == "false")
+        return !(text == "0" || text.asciiLowercased() == "false")
     }
 
     /// A whole number.
     func integer(_ name: String) throws(APIError) -> Int? {
-        guard let text = first(name), !text.isEmpty else { return nil }
-        guard let value = Int(text) else {
-            throw .badRequest(#"strconv.ParseInt: parsing "\#(text)": invalid syntax"#)
-        }
-        return value
+        guard let text = first(name) else { return nil }
+        if let value = Int(text) { return value }
+        let digits = text.utf8.first == 0x2D ? text.utf8.dropFirst() : text.utf8[...]
+        let isNumber = !digits.isEmpty && digits.allSatisfy { $0 >= 0x30 && $0 <= 0x39 }
+        throw .badRequest(
+            #"strconv.ParseInt: parsing "\#(text)": \#(isNumber ? "value out of range" : "invalid syntax")"#)
     }
 }

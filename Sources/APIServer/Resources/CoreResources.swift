@@ -46,6 +46,7 @@ enum CoreResources {
     static let endpoints: Resource<Endpoints> = {
         var resource = Resource<Endpoints>()
         resource.table = CoreTables.endpoints
+        resource.storageName = "services/endpoints"
         resource.createsOnUpdate = true
         resource.deprecation =
             "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
@@ -110,6 +111,7 @@ enum CoreResources {
     static let nodes: Resource<Node> = {
         var resource = Resource<Node>()
         resource.table = CoreTables.nodes
+        resource.storageName = "minions"
         resource.fieldLabels = ["spec.unschedulable"]
         resource.fields = { ["spec.unschedulable": $0.spec.unschedulable ? "true" : "false"] }
         resource.subresources = [

@@ -49,6 +49,8 @@ package struct Resource<Object: KubernetesObject>: Sendable, AnyResource {
     package var createsOnUpdate = false
     /// Whether PUT works without a resourceVersion.
     package var updatesUnconditionally = true
+    /// What upstream calls the kind in its store, where that is not its plural; conflicts show it.
+    package var storageName: String?
     /// Whether a deletion is answered with the object in place of a Status.
     package var returnsDeletedObject = false
 

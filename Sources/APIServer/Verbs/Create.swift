@@ -8,16 +8,18 @@ extension ResourceVerbs {
         let decoded = try BodyDecoder.decode(
             Object.self, try await context.body(),
             contentType: context.request.headers.first(name: "content-type"), options.fieldValidation)
-        return try await create(decoded.object, options, warnings: decoded.warnings)
+        var object = decoded.object
+        try Preparation.settle(
+            &object.metadata, isNamespaced: kind.isNamespaced, namespace: info.namespace)
+        let warnings = decoded.warnings + Preparation.dedupOwners(&object.metadata)
+        object = try fieldManagement(options).tracked(object, given: decoded.managedFields, live: nil)
+        return try await create(object, options, warnings: warnings)
     }
 
-    /// Creates an object that was read from a body.
+    /// Creates an object that was read from a body, in the namespace of the path and with its managers.
     func create(
-        _ draft: Object, _ options: WriteQuery, warnings: [String]
+        _ template: Object, _ options: WriteQuery, warnings: [String]
     ) async throws(APIError) -> Answer {
-        var template = draft
-        try Preparation.settle(
-            &template.metadata, isNamespaced: kind.isNamespaced, namespace: info.namespace)
         guard template.metadata.resourceVersion.isEmpty else {
             // Upstream's storage says so, and what storage says has no reason.
             throw APIError(

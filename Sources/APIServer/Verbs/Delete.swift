@@ -18,7 +18,7 @@ extension ResourceVerbs {
                 bytes, contentType: context.request.headers.first(name: "content-type"))
         } else {
             options.gracePeriodSeconds = try context.query.integer("gracePeriodSeconds")
-            options.orphanDependents = try context.query.boolean("orphanDependents")
+            options.orphanDependents = context.query.boolean("orphanDependents")
             options.propagationPolicy = context.query.first("propagationPolicy")
         }
         if options.dryRun.isEmpty { options.dryRun = context.query.all("dryRun") }

@@ -31,6 +31,37 @@ package enum Preparation {
         }
     }
 
+    /// The name in the path is the object's.
+    static func checkName(_ name: String, ofPath expected: String) throws(APIError) {
+        if name.isEmpty {
+            throw .badRequest(
+                "the name of the object (\(expected) based on URL) was undeterminable: name must be provided")
+        }
+        guard name == expected else {
+            throw .badRequest(
+                "the name of the object (\(name)) does not match the name on the URL (\(expected))")
+        }
+    }
+
+    /// Removes owners that are named twice.
+    ///
+    /// - Returns: the warning about it, if there were any.
+    static func dedupOwners(_ metadata: inout ObjectMeta) -> [String] {
+        guard metadata.ownerReferences.count > 1 else { return [] }
+        var kept: [OwnerReference] = []
+        var duplicates: [String] = []
+        for owner in metadata.ownerReferences {
+            if kept.contains(owner) { duplicates.append(owner.uid) } else { kept.append(owner) }
+        }
+        if duplicates.isEmpty { return [] }
+        metadata.ownerReferences = kept
+        return [
+            ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, "
+                + "and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) "
+                + "observed: \(duplicates.joined(separator: ", "))"
+        ]
+    }
+
     /// The system's part of a new object's metadata, and the kind's own rules.
     package static func forCreate<Object>(
         _ object: inout Object, _ resource: Resource<Object>, uid: String, now: Time
@@ -42,7 +73,6 @@ package enum Preparation {
         object.metadata.deletionGracePeriodSeconds = nil
         object.metadata.selfLink = ""
         object.metadata.resourceVersion = ""
-        object.metadata.managedFields = []
         object.metadata.generation = resource.generationDiffers == nil ? 0 : 1
     }
 
@@ -76,10 +106,7 @@ package enum Preparation {
     ) throws(APIError) {
         let kind = Object.resource
         if !object.metadata.uid.isEmpty, object.metadata.uid != old.metadata.uid {
-            throw .conflict(
-                kind, old.metadata.name,
-                "Precondition failed: UID in precondition: \(object.metadata.uid), "
-                    + "UID in object meta: \(old.metadata.uid)")
+            throw wrongUID(object, found: old.metadata.uid, resource)
         }
         if object.metadata.resourceVersion.isEmpty {
             guard resource.updatesUnconditionally else {
@@ -96,6 +123,18 @@ package enum Preparation {
         }
     }
 
+    /// 409 for an object that is not the one that the client means.
+    static func wrongUID<Object>(_ object: Object, found: String, _ resource: Resource<Object>) -> APIError {
+        let metadata = object.metadata
+        var key = "/registry/\(resource.storageName ?? Object.resource.plural)/"
+        if Object.resource.isNamespaced { key += "\(metadata.namespace)/" }
+        return .conflict(
+            Object.resource, metadata.name,
+            "StorageError: invalid object, Code: 4, Key: \(key)\(metadata.name), ResourceVersion: 0, "
+                + "AdditionalErrorMsg: Precondition failed: UID in precondition: \(metadata.uid), "
+                + "UID in object meta: \(found)")
+    }
+
     private static func carryOver<Object>(
         _ object: inout Object, old: Object, _ resource: Resource<Object>
     ) {
@@ -107,7 +146,21 @@ package enum Preparation {
         object.metadata.deletionGracePeriodSeconds = old.metadata.deletionGracePeriodSeconds
         object.metadata.generation = old.metadata.generation
         object.metadata.selfLink = ""
-        object.metadata.managedFields = old.metadata.managedFields
+    }
+
+    /// A write that changes nothing but when managers wrote changes nothing.
+    static func forgetIdleTimes<Object: KubernetesObject>(_ object: inout Object, old: Object) {
+        func timeless(_ entries: [ManagedFieldsEntry]) -> [ManagedFieldsEntry] {
+            entries.map { entry in
+                var entry = entry
+                entry.time = nil
+                return entry
+            }
+        }
+        let (new, known) = (object.metadata.managedFields, old.metadata.managedFields)
+        guard new != known, timeless(new) == timeless(known) else { return }
+        object.metadata.managedFields = known
+        if object != old { object.metadata.managedFields = new }
     }
 
     /// Whether an update was the last that held a deleted object back.

@@ -13,8 +13,10 @@ struct ResourceVerbs<Object: KubernetesObject>: Sendable {
     var kind: ResourceKind { Object.resource }
     var info: RequestInfo { context.info }
 
-    /// Attempts at an update that meets other writers, and at making up a name that is free.
+    /// Attempts at making up a name that is free.
     static var maximumAttempts: Int { 8 }
+    /// Attempts at a write that meets other writers: enough for any crowd, of which one gets through each time.
+    static var maximumWriteAttempts: Int { 1000 }
 
     func key(_ name: String) -> ObjectKey {
         ObjectKey(

@@ -12,25 +12,26 @@ extension ResourceVerbs {
         try Preparation.settle(
             &object.metadata, isNamespaced: kind.isNamespaced,
             namespace: kind.isNamespaced ? info.namespace : "")
-        if object.metadata.name.isEmpty { object.metadata.name = info.name }
-        guard object.metadata.name == info.name else {
-            throw .badRequest(
-                "the name of the object (\(object.metadata.name)) does not match the name on the URL (\(info.name))"
-            )
-        }
+        try Preparation.checkName(object.metadata.name, ofPath: info.name)
+        let warnings = decoded.warnings + Preparation.dedupOwners(&object.metadata)
+        let fields = try fieldManagement(options)
         guard core.store.get(key(info.name)) != nil else {
             guard part == .whole, resource.createsOnUpdate else { throw .notFound(kind, info.name) }
-            guard object.metadata.uid.isEmpty, object.metadata.resourceVersion.isEmpty else {
-                throw .notFound(kind, info.name)
+            guard object.metadata.uid.isEmpty else {
+                throw Preparation.wrongUID(object, found: "", resource)
             }
-            return try await create(object, options, warnings: decoded.warnings)
+            try checkMayCreate()
+            object.metadata.resourceVersion = ""
+            return try await create(
+                fields.tracked(object, given: decoded.managedFields, live: nil), options, warnings: warnings)
         }
         let wanted = object
         // With a revision the client says what it knows; without one the update fits whatever is there.
         return try await modify(
-            part, options, warnings: decoded.warnings,
-            retries: object.metadata.resourceVersion.isEmpty
-        ) { _ throws(APIError) in wanted }
+            part, options, warnings: warnings, retries: object.metadata.resourceVersion.isEmpty
+        ) { stored throws(APIError) in
+            fields.tracked(wanted, given: decoded.managedFields, live: try tree(of: stored))
+        }
     }
 
     /// Reads, changes and writes an object, again when others write in between.
@@ -49,9 +50,7 @@ extension ResourceVerbs {
                 return try await write(
                     try change(stored), over: stored, part, options, warnings: warnings)
             } catch {
-                guard retries, error.status.reason == "Conflict", attempt < Self.maximumAttempts,
-                    core.store.get(stored.key)?.revision != stored.revision
-                else { throw error }
+                guard retries, mayTryAgain(error, stored, attempt) else { throw error }
                 attempt += 1
             }
         }
@@ -75,6 +74,7 @@ extension ResourceVerbs {
             try takeEphemeralContainers(&object, old)
         }
         try restrict(.update, new: object, old: old)
+        Preparation.forgetIdleTimes(&object, old: old)
         let errors = Validation.errors(updating: object, from: old, part == .status)
         if !errors.isEmpty { throw .invalid(object, errors) }
         let reservation =
@@ -117,6 +117,7 @@ extension ResourceVerbs {
         }
         try checkRevision(wanted.metadata, old.metadata)
         namespace.spec.finalizers = wanted.spec.finalizers
+        namespace.metadata.managedFields = wanted.metadata.managedFields
         guard let result = namespace as? Object else { throw .resourceNotFound }
         object = result
     }
@@ -129,6 +130,7 @@ extension ResourceVerbs {
             pod.spec.ephemeralContainers = wanted.spec.ephemeralContainers
             pod.metadata.generation += 1
         }
+        pod.metadata.managedFields = wanted.metadata.managedFields
         guard let result = pod as? Object else { throw .resourceNotFound }
         object = result
     }

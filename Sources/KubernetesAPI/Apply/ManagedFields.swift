@@ -59,6 +59,19 @@ public enum ManagedFields {
         return text
     }
 
+    /// The entries as values of their type, for an object that is one of its type.
+    public static func entries(of object: JSONValue) -> [ManagedFieldsEntry] {
+        (object.value(at: "metadata", "managedFields")?.arrayValue ?? []).map { entry in
+            ManagedFieldsEntry(
+                manager: entry["manager"]?.stringValue ?? "",
+                operation: entry["operation"]?.stringValue ?? "",
+                apiVersion: entry["apiVersion"]?.stringValue ?? "",
+                time: entry["time"]?.stringValue.flatMap { Time($0) },
+                fieldsType: entry["fieldsType"]?.stringValue ?? "", fieldsV1: entry["fieldsV1"],
+                subresource: entry["subresource"]?.stringValue ?? "")
+        }
+    }
+
     /// The longest name of a field manager, in bytes.
     public static let maximumManagerLength = 128
 

@@ -8,29 +8,66 @@ public enum JSONPatch {
     /// Applies all operations, or none.
     public static func apply(_ patch: JSONValue, to value: JSONValue) throws(PatchError) -> JSONValue {
         guard case .array(let operations) = patch else {
-            throw PatchError(code: .malformed, message: "expected an array of operations, found \(patch)")
+            throw PatchError(
+                code: .malformed,
+                message: "error decoding patch: json: cannot unmarshal \(kind(of: patch)) into Go value "
+                    + "of type []handlers.jsonPatchOp")
         }
         if operations.count > maximumOperations {
             throw PatchError(
-                code: .malformed,
+                code: .tooLarge,
                 message: "The allowed maximum operations in a JSON patch is \(maximumOperations), "
                     + "got \(operations.count)")
         }
+        for operation in operations { try checkForm(of: operation) }
         var result = value
         for operation in operations { try apply(operation: operation, to: &result) }
         return result
     }
 
+    /// The names of what an operation may hold.
+    public static let members: Set<String> = ["op", "path", "from", "value"]
+
+    /// What has the wrong type is no patch; what is missing only shows when the operation is carried out.
+    private static func checkForm(of operation: JSONValue) throws(PatchError) {
+        func refuse(_ value: JSONValue, _ place: String) -> PatchError {
+            PatchError(
+                code: .malformed,
+                message: "error decoding patch: json: cannot unmarshal \(kind(of: value)) into Go \(place)")
+        }
+        if operation.isNull { return }
+        guard let object = operation.objectValue else {
+            throw refuse(operation, "value of type handlers.jsonPatchOp")
+        }
+        for name in ["op", "path", "from"] {
+            guard let member = object[name], !member.isNull, member.stringValue == nil else { continue }
+            throw refuse(member, "struct field jsonPatchOp.\(name) of type string")
+        }
+    }
+
+    private static func kind(of value: JSONValue) -> String {
+        switch value {
+        case .null: "null"
+        case .bool: "bool"
+        case .string: "string"
+        case .integer, .number: "number"
+        case .array: "array"
+        case .object: "object"
+        }
+    }
+
     private static func apply(operation: JSONValue, to value: inout JSONValue) throws(PatchError) {
-        guard let name = operation["op"]?.stringValue, let text = operation["path"]?.stringValue else {
-            throw PatchError(code: .malformed, message: "an operation needs op and path, found \(operation)")
+        let name = operation["op"]?.stringValue ?? "unknown"
+        guard let text = operation["path"]?.stringValue else {
+            throw PatchError(code: .rejected, message: "\(name) operation failed to decode path")
         }
         let path = try pointer(text)
+        // A value that is not given is null, as upstream has it.
+        let operand = operation["value"] ?? .null
         switch name {
-        case "add": try add(try operand(operation), at: path[...], in: &value, text)
+        case "add": try add(operand, at: path[...], in: &value, text)
         case "replace":
             _ = try find(path, in: value, text)
-            let operand = try operand(operation)
             if path.isEmpty {
                 value = operand
             } else {
@@ -38,14 +75,13 @@ public enum JSONPatch {
             }
         case "remove": _ = try remove(at: path[...], in: &value, text)
         case "test":
-            let expected = try operand(operation)
             let found = (try? find(path, in: value, text)) ?? .null
-            if !isEqual(found, expected) {
+            if !isEqual(found, operand) {
                 throw PatchError(code: .rejected, message: "testing value \(text) failed: found \(found)")
             }
         case "move", "copy":
             guard let from = operation["from"]?.stringValue else {
-                throw PatchError(code: .malformed, message: "operation \(name) needs from")
+                throw PatchError(code: .rejected, message: "\(name) operation failed to decode from")
             }
             let source = try pointer(from)
             let moved: JSONValue
@@ -58,15 +94,8 @@ public enum JSONPatch {
                 moved = try remove(at: source[...], in: &value, from)
             }
             try add(moved, at: path[...], in: &value, text)
-        default: throw PatchError(code: .malformed, message: "unexpected operation: \(name)")
+        default: throw PatchError(code: .rejected, message: "Unexpected kind: \(name)")
         }
-    }
-
-    private static func operand(_ operation: JSONValue) throws(PatchError) -> JSONValue {
-        guard let value = operation["value"] else {
-            throw PatchError(code: .malformed, message: "the operation lacks a value: \(operation)")
-        }
-        return value
     }
 
     private static func isEqual(_ left: JSONValue, _ right: JSONValue) -> Bool {
@@ -79,7 +108,7 @@ public enum JSONPatch {
     private static func pointer(_ text: String) throws(PatchError) -> [String] {
         if text.isEmpty { return [] }
         guard text.hasPrefix("/") else {
-            throw PatchError(code: .malformed, message: "a path begins with /, found \(text)")
+            throw PatchError(code: .rejected, message: "a path begins with /, found \(text)")
         }
         return text.dropFirst().split(separator: "/", omittingEmptySubsequences: false).map(unescape)
     }
@@ -105,12 +134,12 @@ public enum JSONPatch {
         PatchError(code: .rejected, message: "there is nothing at \(path)")
     }
 
-    /// An index into an array; negative ones and leading zeros are no indices.
+    /// An index into an array; negative ones count from its end, as upstream's do.
     private static func index(_ token: String, limit: Int, _ path: String) throws(PatchError) -> Int {
-        guard let index = Int(token), index >= 0, index < limit, String(index) == token else {
+        guard let index = Int(token), index >= -limit, index < limit else {
             throw PatchError(code: .rejected, message: "\(token) is no index at \(path)")
         }
-        return index
+        return index < 0 ? index + limit : index
     }
 
     private static func find(_ path: [String], in value: JSONValue, _ text: String) throws(PatchError)

@@ -6,6 +6,10 @@ public struct PatchError: Error, Sendable, Hashable, CustomStringConvertible {
         case malformed
         /// The patch does not fit the object: the answer is 422.
         case rejected
+        /// The patch holds more than it may: the answer is 413.
+        case tooLarge
+        /// The patch stumbled over what upstream has no class for: the answer is 500.
+        case failed
     }
 
     /// The class of the failure.

@@ -11,7 +11,7 @@ public enum StrategicMergePatch {
         _ patch: JSONValue, to value: JSONValue, _ type: SchemaType, registry: SchemaRegistry = .shared
     ) throws(PatchError) -> JSONValue {
         guard case .object(let changes) = patch else {
-            throw PatchError(code: .malformed, message: "expected an object, found \(patch)")
+            throw PatchError(code: .malformed, message: "invalid JSON document")
         }
         let merge = StrategicMerge(registry: registry)
         return .object(try merge.object(value.objectValue ?? JSONObject(), changes, type))
@@ -26,7 +26,19 @@ private struct StrategicMerge {
     private static let deletePrefix = "$deleteFromPrimitiveList/"
     private static let orderPrefix = "$setElementOrder/"
 
-    private func malformed(_ message: String) -> PatchError { PatchError(code: .malformed, message: message) }
+    /// A directive of a form that upstream knows and refuses.
+    private func badFormat(of directive: String) -> PatchError {
+        PatchError(code: .malformed, message: "invalid patch format of \(directive)")
+    }
+
+    private func failed(_ message: String) -> PatchError { PatchError(code: .failed, message: message) }
+
+    private func unknown(_ directive: JSONValue, _ object: JSONObject) -> PatchError {
+        var object = object
+        object[Self.directive] = directive
+        return failed(
+            "unknown patch type: \(GoValue.text(of: directive)) in map: \(GoValue.text(of: .object(object)))")
+    }
 
     // MARK: Objects
 
@@ -38,15 +50,16 @@ private struct StrategicMerge {
             switch directive {
             case "replace": return patch
             case "delete": return JSONObject()
-            default: throw malformed("unknown patch type: \(directive) in \(JSONValue.object(patch))")
+            default: throw unknown(directive, patch)
             }
         }
         var result = original
         if let retained = patch.removeValue(forKey: Self.retain) {
-            let keys = try names(retained, Self.retain)
+            guard case .array(let names) = retained else { throw badFormat(of: "retainKeys") }
+            let keys = Set(names.compactMap(\.stringValue))
             for key in patch.keys
             where !key.hasPrefix("$") && patch[key]?.isNull == false && !keys.contains(key) {
-                throw malformed("\(key) is not present in \(Self.retain)")
+                throw badFormat(of: "retainKeys")
             }
             for key in result.keys where !keys.contains(key) { result.removeValue(forKey: key) }
         }
@@ -65,14 +78,9 @@ private struct StrategicMerge {
         return result
     }
 
-    private func names(_ value: JSONValue, _ key: String) throws(PatchError) -> Set<String> {
-        guard case .array(let elements) = value else { throw malformed("\(key) must be a list") }
-        return Set(elements.compactMap(\.stringValue))
-    }
-
     private func member(
         _ original: JSONValue?, _ change: JSONValue, _ field: SchemaField?
-    ) throws(PatchError) -> JSONValue {
+    ) throws(PatchError) -> JSONValue? {
         switch (original, change) {
         case (.object(let members), .object(let changes)):
             if let field, field.declaration.strategies.contains("replace") { return change }
@@ -109,20 +117,20 @@ private struct StrategicMerge {
 
     private func mergesList(_ field: SchemaField) -> Bool { field.declaration.strategies.contains("merge") }
 
-    /// What a patch adds where nothing was: without nulls and directives.
-    private func stripped(_ value: JSONValue) -> JSONValue {
+    /// What a patch adds where nothing was: without nulls and lists of directives; nil for what is a directive
+    /// itself.
+    private func stripped(_ value: JSONValue) -> JSONValue? {
         switch value {
         case .object(let object):
+            if object[Self.directive] != nil { return nil }
             var result = JSONObject()
             for (key, member) in object {
-                if member.isNull || key == Self.directive || key == Self.retain { continue }
+                if member.isNull || key == Self.retain { continue }
                 if key.hasPrefix(Self.deletePrefix) || key.hasPrefix(Self.orderPrefix) { continue }
                 result[key] = stripped(member)
             }
             return .object(result)
-        case .array(let elements):
-            let kept = elements.filter { $0[Self.directive] == nil || $0[Self.directive] == "merge" }
-            return .array(kept.map(stripped))
+        case .array(let elements): return .array(elements.compactMap(stripped))
         default: return value
         }
     }
@@ -135,11 +143,11 @@ private struct StrategicMerge {
     ) throws(PatchError) {
         for key in patch.keys where key.hasPrefix(Self.orderPrefix) {
             guard case .array(let order)? = patch.removeValue(forKey: key) else {
-                throw malformed("\(key) must be a list")
+                throw badFormat(of: "setElementOrder list")
             }
             let name = String(key.dropFirst(Self.orderPrefix.count))
             guard let field = type?.field(name), mergesList(field) else {
-                throw malformed("\(key): the list has no merge strategy")
+                throw badFormat(of: "setElementOrder list")
             }
             let change = patch.removeValue(forKey: name)
             if let change, change.isNull {
@@ -152,14 +160,14 @@ private struct StrategicMerge {
             if case .array(let changes)? = change {
                 for element in changes where element[Self.directive] == nil {
                     guard position(of: element, in: order, mergeKey) != nil else {
-                        throw malformed(
-                            "The order in patch list:\n\(changes)\n doesn't match \(Self.orderPrefix) list:\n\(order)\n"
-                        )
+                        throw failed(
+                            "The order in patch list:\n\(GoValue.text(of: .array(changes)))\n doesn't match "
+                                + "$setElementOrder list:\n\(GoValue.text(of: .array(order)))\n")
                     }
                 }
                 merged =
                     existing.isEmpty
-                    ? stripped(change ?? .null).arrayValue ?? [] : try list(existing, changes, field)
+                    ? stripped(change ?? .null)?.arrayValue ?? [] : try list(existing, changes, field)
             }
             if merged.isEmpty, result[name] == nil { continue }
             result[name] = .array(arrange(merged, by: order, server: existing, mergeKey))
@@ -170,7 +178,7 @@ private struct StrategicMerge {
         _ value: JSONValue, _ name: String, _ result: inout JSONObject
     ) throws(PatchError) {
         guard case .array(let removed) = value else {
-            throw malformed("\(Self.deletePrefix)\(name) must be a list")
+            throw badFormat(of: "primitive list")
         }
         guard case .array(let elements)? = result[name] else { return }
         result[name] = .array(elements.filter { !removed.contains($0) })
@@ -192,7 +200,7 @@ private struct StrategicMerge {
         var replaces = false
         for element in patch {
             guard case .object(var change) = element else {
-                throw malformed("field \(field.name): expected objects, found \(element)")
+                throw failed("list element types are not identical: \(GoValue.text(of: .array(patch)))")
             }
             switch change.removeValue(forKey: Self.directive) {
             case nil: changes.append(change)
@@ -200,24 +208,25 @@ private struct StrategicMerge {
             case "delete"?:
                 guard let key = change[mergeKey] else { throw keyless(change, mergeKey) }
                 merged.removeAll { $0[mergeKey] == key }
-            case let directive?: throw malformed("unknown patch type: \(directive) in \(element)")
+            case "merge"?: throw failed("merging lists cannot yet be specified in the patch")
+            case let directive?: throw unknown(directive, change)
             }
         }
-        if replaces { return changes.map { stripped(.object($0)) } }
+        if replaces { return changes.compactMap { stripped(.object($0)) } }
         for change in changes {
             guard let key = change[mergeKey] else { throw keyless(change, mergeKey) }
             if let index = merged.firstIndex(where: { $0[mergeKey] == key }) {
                 merged[index] = .object(
                     try object(merged[index].objectValue ?? JSONObject(), change, elementType))
-            } else {
-                merged.append(stripped(.object(change)))
+            } else if let element = stripped(.object(change)) {
+                merged.append(element)
             }
         }
         return arrange(merged, by: patch, server: original, mergeKey)
     }
 
     private func keyless(_ object: JSONObject, _ key: String) -> PatchError {
-        malformed("map: \(JSONValue.object(object)) does not contain declared merge key: \(key)")
+        failed("map: \(GoValue.text(of: .object(object))) does not contain declared merge key: \(key)")
     }
 
     // MARK: Order

@@ -9,6 +9,8 @@ public enum SchemaConformance {
         public var problems: [String] = []
         /// The first value of a wrong type: `json: cannot unmarshal string into Go struct field …`.
         public var typeError: String?
+        /// The same as upstream says it of a strategic merge patch, whose outcome it does not read as JSON.
+        public var restoreError: String?
 
         /// Makes a report without complaints.
         public init() {}
@@ -36,6 +38,7 @@ public enum SchemaConformance {
         for duplicate in duplicates { report.problems.append("duplicate field \(GoText.quoted(duplicate))") }
         report.problems += check.unknown.map { "unknown field \(GoText.quoted($0))" }
         report.typeError = check.typeError
+        report.restoreError = check.restoreError ?? check.typeError.map { "error decoding from json: \($0)" }
         return report
     }
 }
@@ -74,9 +77,11 @@ private struct ConformanceCheck {
     let registry: SchemaRegistry
     var unknown: [String] = []
     var typeError: String?
+    var restoreError: String?
 
     private mutating func mismatch(_ value: JSONValue, _ path: ConformancePath, _ goType: String) {
         guard typeError == nil else { return }
+        restoreError = Self.restoreError(value, goType)
         let found: String
         switch value {
         case .null: found = "null"
@@ -92,6 +97,32 @@ private struct ConformanceCheck {
         let shown = found.hasPrefix("number") && !isNumberType ? "number" : found
         let field = path.names.isEmpty ? "value" : "struct field \(path.owner).\(path.names)"
         typeError = "json: cannot unmarshal \(shown) into Go \(field) of type \(goType)"
+    }
+
+    /// What Go's converter of trees into structs says.
+    private static func restoreError(_ value: JSONValue, _ goType: String) -> String {
+        let found: String
+        switch value {
+        case .null: found = "invalid"
+        case .bool: found = "bool"
+        case .string: found = "string"
+        case .array: found = "slice"
+        case .object: found = "map"
+        case .integer: found = "int64"
+        case .number: found = "float64"
+        }
+        switch goType {
+        case "string":
+            return found == "int64" ? "cannot convert int64 to string" : "unrecognized type: string"
+        case "int32", "int64":
+            return found == "float64"
+                ? "cannot convert float64 to \(goType)" : "unrecognized type: \(goType)"
+        case "bool", "float64": return "unrecognized type: \(goType)"
+        default: break
+        }
+        if goType.hasPrefix("[]") { return "cannot restore slice from \(found)" }
+        if goType.hasPrefix("map[") { return "cannot restore map from \(found)" }
+        return "cannot restore struct from: \(found)"
     }
 
     mutating func structure(_ value: inout JSONValue, _ type: SchemaType, _ path: ConformancePath) {

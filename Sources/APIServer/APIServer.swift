@@ -36,7 +36,7 @@ public final class APIServer: HTTPResponder {
         self.nodes = nodes
         let addresses = ServiceAddresses(range: range, nodePorts: configuration.nodePorts)
         self.addresses = addresses
-        let registry = Registry.standard(addresses: addresses)
+        let registry = Registry.standard(addresses: addresses, now: configuration.now)
         let core = ServerCore(
             store: store, registry: registry, authorizer: ClusterAuthorizer(store),
             clock: configuration.clock,

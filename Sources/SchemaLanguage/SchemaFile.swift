@@ -93,6 +93,8 @@ public struct FieldDeclaration: Sendable, Hashable {
     public var listType: ListType?
     /// Server-side apply takes the map or structure as one.
     public var isAtomic = false
+    /// Server-side apply takes the structure apart, although its type is atomic elsewhere.
+    public var isGranular = false
     /// A client may leave it out although it is always written.
     public var isOptional = false
     /// A client must give it although it could be absent.

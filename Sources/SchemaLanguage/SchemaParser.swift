@@ -185,6 +185,7 @@ struct SchemaParser {
                 throw line.error("expected (atomic) or (granular)")
             }
             field.isAtomic = value == "atomic"
+            field.isGranular = value == "granular"
         default: throw line.error("unknown attribute \(word) of a field")
         }
     }

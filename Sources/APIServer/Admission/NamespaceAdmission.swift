@@ -2,29 +2,35 @@ import KubernetesAPI
 
 /// The NamespaceLifecycle admission of upstream: nothing new in a namespace that is not there or that is
 /// being emptied, and no end to the namespaces the cluster itself lives in.
-enum NamespaceAdmission {
+struct NamespaceAdmission: AdmissionPlugin {
     static let immortal: Set<String> = ["default", "kube-system", "kube-public"]
 
-    static func checkCreate(
-        of kind: ResourceKind, name: String, in namespace: String, _ lookup: any AdmissionLookup
+    func mutate<Object: KubernetesObject>(
+        _ object: inout Object, old: Object?, _ request: AdmissionRequest, _ lookup: any AdmissionLookup
     ) throws(APIError) {
-        guard kind.isNamespaced, !namespace.isEmpty else { return }
-        guard let found = lookup.namespace(namespace) else {
-            throw .notFound(Namespace.resource, namespace)
+        guard request.kind.isNamespaced, !request.namespace.isEmpty, request.operation == .create else {
+            return
+        }
+        guard let found = lookup.namespace(request.namespace) else {
+            throw .notFound(Namespace.resource, request.namespace)
         }
         guard found.metadata.deletionTimestamp != nil || found.status.phase == "Terminating" else { return }
         var error = APIError.forbidden(
-            kind, name,
-            "unable to create new content in namespace \(namespace) because it is being terminated")
+            request.kind, object.metadata.displayName,
+            "unable to create new content in namespace \(request.namespace) because it is being terminated")
         error.status.details?.causes.append(
             StatusCause(
                 reason: "NamespaceTerminating",
-                message: "namespace \(namespace) is being terminated", field: "metadata.namespace"))
+                message: "namespace \(request.namespace) is being terminated", field: "metadata.namespace"))
         throw error
     }
 
-    static func checkDelete(of kind: ResourceKind, name: String) throws(APIError) {
-        guard kind == Namespace.resource, immortal.contains(name) else { return }
-        throw .forbidden(kind, name, "this namespace may not be deleted")
+    func validate<Object: KubernetesObject>(
+        _ object: Object?, old: Object?, _ request: AdmissionRequest, _ lookup: any AdmissionLookup
+    ) throws(APIError) -> [String] {
+        guard request.operation == .delete, request.kind == Namespace.resource,
+            Self.immortal.contains(request.name)
+        else { return [] }
+        throw .forbidden(request.kind, request.name, "this namespace may not be deleted")
     }
 }

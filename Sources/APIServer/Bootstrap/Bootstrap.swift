@@ -51,6 +51,15 @@ struct Bootstrap: Sendable {
         for name in Self.namespaces {
             try await ensure(Namespace(metadata: ObjectMeta(name: name))) { _ in false }
         }
+        for priority in PriorityClass.system {
+            try await ensure(priority) { found in
+                // What a class is worth cannot change; the rest is set right.
+                guard found.description != priority.description || found.globalDefault else { return false }
+                found.description = priority.description
+                found.globalDefault = false
+                return true
+            }
+        }
         try await ensure(service) { found in
             // The address cannot change while the Service exists; the ports can.
             guard found.spec.ports != service.spec.ports || found.spec.type != "ClusterIP" else {

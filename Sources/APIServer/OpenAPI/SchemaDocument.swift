@@ -144,6 +144,7 @@ package struct SchemaDocument: Sendable {
             }
         }
         if declaration.isAtomic { object["x-kubernetes-map-type"] = "atomic" }
+        if declaration.isGranular { object["x-kubernetes-map-type"] = "granular" }
         if let key = declaration.mergeKey { object["x-kubernetes-patch-merge-key"] = .string(key) }
         if !declaration.strategies.isEmpty {
             object["x-kubernetes-patch-strategy"] = .string(declaration.strategies.joined(separator: ","))

@@ -2,10 +2,14 @@ import KubernetesAPI
 
 /// The core group, `v1`.
 enum CoreResources {
-    static func all(_ addresses: ServiceAddresses) -> [any AnyResource] {
+    static func all(
+        _ addresses: ServiceAddresses, now: @escaping @Sendable () -> Time
+    ) -> [any AnyResource] {
         [
-            configMaps, endpoints, events, namespaces, nodes, PodResources.pods, podTemplates,
-            replicationControllers, secrets, serviceAccounts, ServiceResources.services(addresses),
+            configMaps, endpoints, events, QuotaResources.limitRanges, namespaces, nodes,
+            VolumeResources.claims, VolumeResources.volumes(now: now), PodResources.pods, podTemplates,
+            replicationControllers, QuotaResources.quotas, secrets, serviceAccounts,
+            ServiceResources.services(addresses),
         ]
     }
 

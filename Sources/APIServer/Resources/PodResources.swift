@@ -54,7 +54,6 @@ package enum PodResources {
             return ObjectKey(
                 resource: ServiceAccount.resource.groupResource, namespace: namespace, name: "default")
         }
-        resource.admit = PodAdmission.admit
         return resource
     }()
 

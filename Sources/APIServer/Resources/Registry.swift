@@ -60,11 +60,16 @@ package struct Registry: Sendable {
     }
 
     /// Every kind that Swiftlet serves now.
-    package static func standard(addresses: ServiceAddresses) -> Registry {
+    package static func standard(
+        addresses: ServiceAddresses, now: @escaping @Sendable () -> Time
+    ) -> Registry {
         Registry(groups: [
             Group(
                 name: "",
-                versions: [Version(name: "v1", resources: CoreResources.all(addresses), reviews: [.binding])]),
+                versions: [
+                    Version(
+                        name: "v1", resources: CoreResources.all(addresses, now: now), reviews: [.binding])
+                ]),
             Group(
                 name: "apps", versions: [Version(name: "v1", resources: AppsResources.all, reviews: [])]),
             Group(
@@ -94,10 +99,19 @@ package struct Registry: Sendable {
                 name: "networking.k8s.io",
                 versions: [Version(name: "v1", resources: NetworkingResources.all, reviews: [])]),
             Group(
+                name: "node.k8s.io",
+                versions: [Version(name: "v1", resources: NodeResources.all, reviews: [])]),
+            Group(
                 name: "policy", versions: [Version(name: "v1", resources: PolicyResources.all, reviews: [])]),
             Group(
                 name: "rbac.authorization.k8s.io",
                 versions: [Version(name: "v1", resources: AccessResources.all, reviews: [])]),
+            Group(
+                name: "scheduling.k8s.io",
+                versions: [Version(name: "v1", resources: SchedulingResources.all, reviews: [])]),
+            Group(
+                name: "storage.k8s.io",
+                versions: [Version(name: "v1", resources: StorageResources.all, reviews: [])]),
         ])
     }
 }

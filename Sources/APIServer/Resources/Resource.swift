@@ -34,8 +34,6 @@ package struct Resource<Object: KubernetesObject>: Sendable, AnyResource {
     /// What admission of a new object needs and what may be a moment late because a controller makes it: the
     /// request waits a little for it.
     package var prerequisite: @Sendable (Object, _ namespace: String) -> ObjectKey? = { _, _ in nil }
-    /// Admission of a new object: fills in what the cluster decides, or refuses.
-    package var admit: (@Sendable (inout Object, any AdmissionLookup) throws(APIError) -> Void)?
     /// Allocation of what is unique in the cluster, such as Service addresses.
     package var allocate:
         (@Sendable (inout Object, _ old: Object?, _ isDryRun: Bool) throws(APIError) -> Reservation)?
@@ -138,12 +136,4 @@ package struct Reservation: Sendable {
     }
 
     package static let none = Reservation(confirm: {}, cancel: {})
-}
-
-/// What admission may look up.
-package protocol AdmissionLookup: Sendable {
-    /// A namespace, or nil.
-    func namespace(_ name: String) -> Namespace?
-    /// A service account, or nil.
-    func serviceAccount(_ name: String, namespace: String) -> ServiceAccount?
 }

@@ -50,10 +50,9 @@ extension ResourceVerbs {
     ) async throws(APIError) -> Answer {
         var object = template
         var generator = SystemRandomNumberGenerator()
-        try NamespaceAdmission.checkCreate(
-            of: kind, name: object.metadata.displayName, in: object.metadata.namespace, core)
         try restrict(.create, new: object, old: nil)
-        try resource.admit?(&object, core)
+        var admission = admissionRequest(.create, name: object.metadata.name, isDryRun: options.isDryRun)
+        try core.admission.mutate(&object, old: nil, admission, core)
         if isNameless {
             object.metadata.name = RandomName.generate(
                 from: object.metadata.generateName, using: &generator)
@@ -62,12 +61,14 @@ extension ResourceVerbs {
             &object, resource, uid: RandomName.uuid(using: &generator), now: core.now())
         let errors = Validation.errors(creating: object)
         if !errors.isEmpty { throw .invalid(object, errors) }
+        admission.name = object.metadata.name
+        let advice = try core.admission.validate(object, old: nil, admission, core)
         let key = key(object.metadata.name)
         // Before anything is allocated for it: a name that is taken must not cost an address.
         if core.store.get(key) != nil { throw .alreadyExists(kind, key.name) }
         let reservation =
             try resource.allocate?(&object, nil, options.isDryRun) ?? .none
-        let warnings = standingWarnings + warnings + resource.warnings(object)
+        let warnings = standingWarnings + warnings + resource.warnings(object) + advice
         if options.isDryRun {
             return .value(object, status: .created, warnings: warnings)
         }

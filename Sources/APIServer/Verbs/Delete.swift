@@ -28,7 +28,6 @@ extension ResourceVerbs {
     }
 
     func delete(_ name: String, _ options: DeleteOptions) async throws(APIError) -> Answer {
-        try NamespaceAdmission.checkDelete(of: kind, name: name)
         var attempt = 1
         while true {
             let stored = try stored(name)
@@ -49,11 +48,14 @@ extension ResourceVerbs {
     {
         let old = try StoredForm.decode(stored, as: Object.self)
         try restrict(.delete, new: nil, old: old)
+        let isDryRun = options.dryRun.contains("All")
+        _ = try core.admission.validate(
+            Object?.none, old: old, admissionRequest(.delete, name: stored.key.name, isDryRun: isDryRun), core
+        )
         try Preparation.check(options.preconditions, old)
         var object = old
         var outcome = Preparation.delete(&object, options, resource, now: core.now())
         markNamespace(&object, old, &outcome)
-        let isDryRun = options.dryRun.contains("All")
         switch outcome {
         case .remove:
             if isDryRun { return goneAnswer(stored.bytes, uid: stored.uid, name: stored.key.name) }

@@ -9,6 +9,7 @@ package struct ServerCore: Sendable {
     package let store: ObjectStore
     package let registry: Registry
     package let authorizer: any Authorizer
+    package var admission = AdmissionChain.standard
     package let clock: any Clock<Duration>
     package let now: @Sendable () -> Time
     package let logger: Logger
@@ -18,12 +19,16 @@ package struct ServerCore: Sendable {
 }
 
 extension ServerCore: AdmissionLookup {
-    package func namespace(_ name: String) -> Namespace? {
-        find(Namespace.self, name)
-    }
+    package func object<Object: KubernetesObject>(
+        _ type: Object.Type, _ name: String, namespace: String
+    ) -> Object? { find(type, name, namespace: namespace) }
 
-    package func serviceAccount(_ name: String, namespace: String) -> ServiceAccount? {
-        find(ServiceAccount.self, name, namespace: namespace)
+    package func objects<Object: KubernetesObject>(_ type: Object.Type, namespace: String?) -> [Object] {
+        let resource = Object.resource.groupResource
+        guard store.count(resource: resource) > 0,
+            let page = try? store.list(resource: resource, namespace: namespace)
+        else { return [] }
+        return page.objects.compactMap { try? Object(json: $0.bytes) }
     }
 
     func find<Object: KubernetesObject>(

@@ -80,7 +80,28 @@ struct ResourceVerbs<Object: KubernetesObject>: Sendable {
     // MARK: Writing
 
     /// Which part of an object an update may change.
-    enum Part: Sendable, Hashable { case whole, status, finalize, ephemeralContainers }
+    enum Part: Sendable, Hashable {
+        case whole, status, finalize, ephemeralContainers
+
+        /// The subresource that changes it.
+        var subresource: String {
+            switch self {
+            case .whole: ""
+            case .status: "status"
+            case .finalize: "finalize"
+            case .ephemeralContainers: "ephemeralcontainers"
+            }
+        }
+    }
+
+    /// What admission is told of this request.
+    func admissionRequest(
+        _ operation: AdmissionRequest.Operation, _ subresource: String = "", name: String, isDryRun: Bool
+    ) -> AdmissionRequest {
+        AdmissionRequest(
+            operation, kind, subresource: subresource, namespace: kind.isNamespaced ? info.namespace : "",
+            name: name, user: context.user, isDryRun: isDryRun)
+    }
 
     /// Commits and puts the store's failures into the API's words.
     func commit(_ mutation: Mutation) async throws(APIError) -> StoredObject {

@@ -63,6 +63,9 @@ extension ResourceVerbs {
     ) async throws(APIError) -> Answer {
         let old = try StoredForm.decode(stored, as: Object.self)
         var object = draft
+        let admission = admissionRequest(
+            .update, part.subresource, name: info.name, isDryRun: options.isDryRun)
+        try core.admission.mutate(&object, old: old, admission, core)
         switch part {
         case .whole:
             try Preparation.forUpdate(&object, old: old, resource)
@@ -77,9 +80,11 @@ extension ResourceVerbs {
         Preparation.forgetIdleTimes(&object, old: old)
         let errors = Validation.errors(updating: object, from: old, part == .status)
         if !errors.isEmpty { throw .invalid(object, errors) }
+        let advice = try core.admission.validate(object, old: old, admission, core)
         let reservation =
             part == .whole ? try resource.allocate?(&object, old, options.isDryRun) ?? .none : .none
-        let warnings = standingWarnings + warnings + (part == .whole ? resource.warnings(object) : [])
+        let warnings =
+            standingWarnings + warnings + (part == .whole ? resource.warnings(object) : []) + advice
         if options.isDryRun {
             object.metadata.resourceVersion = old.metadata.resourceVersion
             return .value(object, warnings: warnings)

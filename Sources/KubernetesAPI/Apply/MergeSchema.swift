@@ -122,6 +122,7 @@ private struct Compiler {
         if case .array(let element) = field.type { return list(declaration, element) }
         let inner = shape(field.type)
         if declaration.isAtomic, !inner.isAtomic { return .atomic(inner) }
+        if declaration.isGranular, case .atomic(let parts) = inner { return parts }
         return inner
     }
 

@@ -5469,3 +5469,486 @@ public struct ImageVolumeSource: JSONCodable {
         writer.endObject()
     }
 }
+
+/// Bounds and defaults for the resources of the objects in a namespace.
+public struct LimitRange: KubernetesObject {
+    public static let resource = ResourceKind(
+        group: "", version: "v1", kind: "LimitRange",
+        plural: "limitranges", singular: "limitrange",
+        shortNames: ["limits"], categories: [],
+        isNamespaced: true)
+
+    /// Name, namespace, labels, annotations and the other data that every object carries.
+    public var metadata: ObjectMeta {
+        _read { yield _metadata.value }
+        _modify { yield &_metadata.value }
+    }
+    private var _metadata: Box<ObjectMeta> = .init()
+    /// What is wanted; written by users and controllers.
+    public var spec: LimitRangeSpec = LimitRangeSpec()
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        metadata: ObjectMeta = ObjectMeta(),
+        spec: LimitRangeSpec = LimitRangeSpec()
+    ) {
+        self._metadata = .init(metadata)
+        self.spec = spec
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 4:
+                if reader.isKey("spec") {
+                    self.spec = try LimitRangeSpec(reading: &reader)
+                    continue
+                }
+            case 8:
+                if reader.isKey("metadata") {
+                    _metadata = .init(try ObjectMeta(reading: &reader))
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("kind")
+        writer.string("LimitRange")
+        writer.key("apiVersion")
+        writer.string("v1")
+        writer.key("metadata")
+        self.metadata.write(to: &writer)
+        writer.key("spec")
+        self.spec.write(to: &writer)
+        writer.endObject()
+    }
+}
+
+/// The bounds.
+public struct LimitRangeSpec: JSONCodable {
+    /// One entry for each type of thing that is bounded.
+    public var limits: [LimitRangeItem] = []
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        limits: [LimitRangeItem] = []
+    ) {
+        self.limits = limits
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 6:
+                if reader.isKey("limits") {
+                    var elements: [LimitRangeItem] = []
+                    if try reader.beginArray() {
+                        while try reader.nextElement() { elements.append(try LimitRangeItem(reading: &reader)) }
+                    }
+                    self.limits = elements
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("limits")
+        if self.limits.isEmpty {
+            writer.null()
+        } else {
+            writer.beginArray()
+            for element in self.limits {
+                element.write(to: &writer)
+            }
+            writer.endArray()
+        }
+        writer.endObject()
+    }
+}
+
+/// Bounds for one type of thing.
+public struct LimitRangeItem: JSONCodable {
+    /// What is bounded: Container, Pod or PersistentVolumeClaim.
+    public var type: String = ""
+    /// The most that may be used, per resource.
+    public var max: [String: Quantity] = [:]
+    /// The least that must be asked for, per resource.
+    public var min: [String: Quantity] = [:]
+    /// The limit of a container that sets none, per resource.
+    public var `default`: [String: Quantity] = [:]
+    /// The request of a container that sets none, per resource.
+    public var defaultRequest: [String: Quantity] = [:]
+    /// The most by which a limit may be larger than its request, as a factor, per resource.
+    public var maxLimitRequestRatio: [String: Quantity] = [:]
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        type: String = "",
+        max: [String: Quantity] = [:],
+        min: [String: Quantity] = [:],
+        `default`: [String: Quantity] = [:],
+        defaultRequest: [String: Quantity] = [:],
+        maxLimitRequestRatio: [String: Quantity] = [:]
+    ) {
+        self.type = type
+        self.max = max
+        self.min = min
+        self.`default` = `default`
+        self.defaultRequest = defaultRequest
+        self.maxLimitRequestRatio = maxLimitRequestRatio
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 3:
+                if reader.isKey("max") {
+                    var members: [String: Quantity] = [:]
+                    if try reader.beginObject() {
+                        while try reader.nextKey() {
+                            let key = try reader.keyString()
+                            members[key] = try Quantity(reading: &reader)
+                        }
+                    }
+                    self.max = members
+                    continue
+                }
+                if reader.isKey("min") {
+                    var members: [String: Quantity] = [:]
+                    if try reader.beginObject() {
+                        while try reader.nextKey() {
+                            let key = try reader.keyString()
+                            members[key] = try Quantity(reading: &reader)
+                        }
+                    }
+                    self.min = members
+                    continue
+                }
+            case 4:
+                if reader.isKey("type") {
+                    self.type = try reader.string()
+                    continue
+                }
+            case 7:
+                if reader.isKey("default") {
+                    var members: [String: Quantity] = [:]
+                    if try reader.beginObject() {
+                        while try reader.nextKey() {
+                            let key = try reader.keyString()
+                            members[key] = try Quantity(reading: &reader)
+                        }
+                    }
+                    self.`default` = members
+                    continue
+                }
+            case 14:
+                if reader.isKey("defaultRequest") {
+                    var members: [String: Quantity] = [:]
+                    if try reader.beginObject() {
+                        while try reader.nextKey() {
+                            let key = try reader.keyString()
+                            members[key] = try Quantity(reading: &reader)
+                        }
+                    }
+                    self.defaultRequest = members
+                    continue
+                }
+            case 20:
+                if reader.isKey("maxLimitRequestRatio") {
+                    var members: [String: Quantity] = [:]
+                    if try reader.beginObject() {
+                        while try reader.nextKey() {
+                            let key = try reader.keyString()
+                            members[key] = try Quantity(reading: &reader)
+                        }
+                    }
+                    self.maxLimitRequestRatio = members
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("type")
+        writer.string(self.type)
+        if !self.max.isEmpty {
+            writer.key("max")
+            writer.beginObject()
+            for (key, member) in self.max.sorted(by: { $0.key < $1.key }) {
+                writer.key(key)
+                member.write(to: &writer)
+            }
+            writer.endObject()
+        }
+        if !self.min.isEmpty {
+            writer.key("min")
+            writer.beginObject()
+            for (key, member) in self.min.sorted(by: { $0.key < $1.key }) {
+                writer.key(key)
+                member.write(to: &writer)
+            }
+            writer.endObject()
+        }
+        if !self.`default`.isEmpty {
+            writer.key("default")
+            writer.beginObject()
+            for (key, member) in self.`default`.sorted(by: { $0.key < $1.key }) {
+                writer.key(key)
+                member.write(to: &writer)
+            }
+            writer.endObject()
+        }
+        if !self.defaultRequest.isEmpty {
+            writer.key("defaultRequest")
+            writer.beginObject()
+            for (key, member) in self.defaultRequest.sorted(by: { $0.key < $1.key }) {
+                writer.key(key)
+                member.write(to: &writer)
+            }
+            writer.endObject()
+        }
+        if !self.maxLimitRequestRatio.isEmpty {
+            writer.key("maxLimitRequestRatio")
+            writer.beginObject()
+            for (key, member) in self.maxLimitRequestRatio.sorted(by: { $0.key < $1.key }) {
+                writer.key(key)
+                member.write(to: &writer)
+            }
+            writer.endObject()
+        }
+        writer.endObject()
+    }
+}
+
+/// A ceiling on what a namespace uses in all.
+public struct ResourceQuota: KubernetesObject {
+    public static let resource = ResourceKind(
+        group: "", version: "v1", kind: "ResourceQuota",
+        plural: "resourcequotas", singular: "resourcequota",
+        shortNames: ["quota"], categories: [],
+        isNamespaced: true)
+
+    /// Name, namespace, labels, annotations and the other data that every object carries.
+    public var metadata: ObjectMeta {
+        _read { yield _metadata.value }
+        _modify { yield &_metadata.value }
+    }
+    private var _metadata: Box<ObjectMeta> = .init()
+    /// What is wanted; written by users and controllers.
+    public var spec: ResourceQuotaSpec = ResourceQuotaSpec()
+    /// What is the case; written by the system.
+    public var status: ResourceQuotaStatus = ResourceQuotaStatus()
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        metadata: ObjectMeta = ObjectMeta(),
+        spec: ResourceQuotaSpec = ResourceQuotaSpec(),
+        status: ResourceQuotaStatus = ResourceQuotaStatus()
+    ) {
+        self._metadata = .init(metadata)
+        self.spec = spec
+        self.status = status
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 4:
+                if reader.isKey("spec") {
+                    self.spec = try ResourceQuotaSpec(reading: &reader)
+                    continue
+                }
+            case 6:
+                if reader.isKey("status") {
+                    self.status = try ResourceQuotaStatus(reading: &reader)
+                    continue
+                }
+            case 8:
+                if reader.isKey("metadata") {
+                    _metadata = .init(try ObjectMeta(reading: &reader))
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("kind")
+        writer.string("ResourceQuota")
+        writer.key("apiVersion")
+        writer.string("v1")
+        writer.key("metadata")
+        self.metadata.write(to: &writer)
+        writer.key("spec")
+        self.spec.write(to: &writer)
+        writer.key("status")
+        self.status.write(to: &writer)
+        writer.endObject()
+    }
+}
+
+/// The ceilings, and what they count.
+public struct ResourceQuotaSpec: JSONCodable {
+    /// The ceiling of each resource.
+    public var hard: [String: Quantity] = [:]
+    /// Which objects count; those that match every scope. All count when empty.
+    public var scopes: [String] = []
+    /// Further requirements on the objects that count, with operators and values.
+    public var scopeSelector: ScopeSelector? {
+        _read { yield _scopeSelector.value }
+        _modify { yield &_scopeSelector.value }
+    }
+    private var _scopeSelector: OptionalBox<ScopeSelector> = .init()
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        hard: [String: Quantity] = [:],
+        scopes: [String] = [],
+        scopeSelector: ScopeSelector? = nil
+    ) {
+        self.hard = hard
+        self.scopes = scopes
+        self._scopeSelector = .init(scopeSelector)
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 4:
+                if reader.isKey("hard") {
+                    var members: [String: Quantity] = [:]
+                    if try reader.beginObject() {
+                        while try reader.nextKey() {
+                            let key = try reader.keyString()
+                            members[key] = try Quantity(reading: &reader)
+                        }
+                    }
+                    self.hard = members
+                    continue
+                }
+            case 6:
+                if reader.isKey("scopes") {
+                    self.scopes = try reader.strings()
+                    continue
+                }
+            case 13:
+                if reader.isKey("scopeSelector") {
+                    if try reader.readNull() {
+                        _scopeSelector.value = nil
+                    } else {
+                        _scopeSelector.value = try ScopeSelector(reading: &reader)
+                    }
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        if !self.hard.isEmpty {
+            writer.key("hard")
+            writer.beginObject()
+            for (key, member) in self.hard.sorted(by: { $0.key < $1.key }) {
+                writer.key(key)
+                member.write(to: &writer)
+            }
+            writer.endObject()
+        }
+        if !self.scopes.isEmpty {
+            writer.key("scopes")
+            writer.strings(self.scopes)
+        }
+        if let value = self.scopeSelector {
+            writer.key("scopeSelector")
+            value.write(to: &writer)
+        }
+        writer.endObject()
+    }
+}
+
+/// Requirements on objects by scope that all must hold.
+public struct ScopeSelector: JSONCodable {
+    /// The requirements.
+    public var matchExpressions: [ScopedResourceSelectorRequirement] = []
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        matchExpressions: [ScopedResourceSelectorRequirement] = []
+    ) {
+        self.matchExpressions = matchExpressions
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 16:
+                if reader.isKey("matchExpressions") {
+                    var elements: [ScopedResourceSelectorRequirement] = []
+                    if try reader.beginArray() {
+                        while try reader.nextElement() { elements.append(try ScopedResourceSelectorRequirement(reading: &reader)) }
+                    }
+                    self.matchExpressions = elements
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        if !self.matchExpressions.isEmpty {
+            writer.key("matchExpressions")
+            writer.beginArray()
+            for element in self.matchExpressions {
+                element.write(to: &writer)
+            }
+            writer.endArray()
+        }
+        writer.endObject()
+    }
+}

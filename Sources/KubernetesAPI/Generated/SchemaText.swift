@@ -3,7 +3,7 @@
 
 /// The text of the schema, for the schema registry to parse.
 enum SchemaText {
-    static let files: [String] = [apidiscovery, apps, authentication, authorization, autoscaling, batch, coordination, core, discovery, events, meta, networking, policy, rbac]
+    static let files: [String] = [apidiscovery, apps, authentication, authorization, autoscaling, batch, coordination, core, discovery, events, meta, networking, node, policy, rbac, scheduling, storage]
 
     static let apidiscovery: String = #"""
 # Discovery of all groups in one document.
@@ -2041,6 +2041,253 @@ type ImageVolumeSource "The content of an OCI image or artifact, read-only." {
   1 reference string? "Image reference."
   2 pullPolicy string? enum(Always|IfNotPresent|Never) "When to pull the image; as for containers."
 }
+
+kind LimitRange plural limitranges singular limitrange short limits namespaced "Bounds and defaults for the resources of the objects in a namespace." {
+  1 metadata ObjectMeta? "Name, namespace, labels, annotations and the other data that every object carries."
+  2 spec LimitRangeSpec? "What is wanted; written by users and controllers."
+}
+
+type LimitRangeSpec "The bounds." {
+  1 limits [LimitRangeItem] list(atomic) "One entry for each type of thing that is bounded."
+}
+
+type LimitRangeItem "Bounds for one type of thing." {
+  1 type string "What is bounded: Container, Pod or PersistentVolumeClaim."
+  2 max map<Quantity>? "The most that may be used, per resource."
+  3 min map<Quantity>? "The least that must be asked for, per resource."
+  4 default map<Quantity>? "The limit of a container that sets none, per resource."
+  5 defaultRequest map<Quantity>? "The request of a container that sets none, per resource."
+  6 maxLimitRequestRatio map<Quantity>? "The most by which a limit may be larger than its request, as a factor, per resource."
+}
+
+kind ResourceQuota plural resourcequotas singular resourcequota short quota namespaced "A ceiling on what a namespace uses in all." {
+  1 metadata ObjectMeta? "Name, namespace, labels, annotations and the other data that every object carries."
+  2 spec ResourceQuotaSpec? "What is wanted; written by users and controllers."
+  3 status ResourceQuotaStatus? "What is the case; written by the system."
+}
+
+type ResourceQuotaSpec "The ceilings, and what they count." {
+  1 hard map<Quantity>? "The ceiling of each resource."
+  2 scopes [string]? enum(BestEffort|CrossNamespacePodAffinity|NotBestEffort|NotTerminating|PriorityClass|Terminating|VolumeAttributesClass) list(atomic) "Which objects count; those that match every scope. All count when empty."
+  3 scopeSelector ScopeSelector* "Further requirements on the objects that count, with operators and values."
+}
+
+type ScopeSelector structType(atomic) "Requirements on objects by scope that all must hold." {
+  1 matchExpressions [ScopedResourceSelectorRequirement]? list(atomic) "The requirements."
+}
+
+type ScopedResourceSelectorRequirement "One requirement on an object by scope." {
+  1 scopeName string enum(BestEffort|CrossNamespacePodAffinity|NotBestEffort|NotTerminating|PriorityClass|Terminating|VolumeAttributesClass) "The scope."
+  2 operator string enum(DoesNotExist|Exists|In|NotIn) "How the object's value in the scope is compared."
+  3 values [string]? list(atomic) "Values for In and NotIn; none for Exists and DoesNotExist."
+}
+
+type ResourceQuotaStatus "Where a quota stands." {
+  1 hard map<Quantity>? "The ceilings that are enforced."
+  2 used map<Quantity>? "What the namespace uses now."
+}
+
+kind PersistentVolume plural persistentvolumes singular persistentvolume short pv "A piece of storage of the cluster, which one claim can have." {
+  1 metadata ObjectMeta? "Name, namespace, labels, annotations and the other data that every object carries."
+  2 spec PersistentVolumeSpec? "What is wanted; written by users and controllers."
+  3 status PersistentVolumeStatus? "What is the case; written by the system."
+}
+
+type PersistentVolumeSpec "Where a volume's storage is, and who may use it how." {
+  1 capacity map<Quantity>? "Size, as the resource storage."
+  inline 2 PersistentVolumeSource
+  3 accessModes [string]? enum(ReadOnlyMany|ReadWriteMany|ReadWriteOnce|ReadWriteOncePod) list(atomic) "All ways in which the volume can be used."
+  4 claimRef ObjectReference* structType(granular) "The claim that has the volume, or is to have it."
+  5 persistentVolumeReclaimPolicy string? default("Retain") enum(Delete|Recycle|Retain) "What becomes of the volume when its claim is gone."
+  6 storageClassName string? "Class that the volume belongs to; empty for none."
+  7 mountOptions [string]? list(atomic) "Options to mount with; not checked."
+  8 volumeMode string* default("Filesystem") enum(Block|Filesystem) "Filesystem, or Block for a raw device."
+  9 nodeAffinity VolumeNodeAffinity* "Nodes from which the volume can be reached; all when absent."
+  10 volumeAttributesClassName string* "Class of changeable attributes that the volume has now."
+}
+
+type PersistentVolumeSource "Where a volume's storage is; exactly one member is set." {
+  1 gcePersistentDisk GCEPersistentDiskVolumeSource* deprecated "A disk of Google Compute Engine."
+  2 awsElasticBlockStore AWSElasticBlockStoreVolumeSource* deprecated "A disk of AWS."
+  3 hostPath HostPathVolumeSource* "A directory of the node, for development on one node."
+  4 glusterfs GlusterfsPersistentVolumeSource* deprecated "A Glusterfs volume; no longer supported."
+  5 nfs NFSVolumeSource* "An NFS export."
+  6 rbd RBDPersistentVolumeSource* deprecated "A Ceph block device; no longer supported."
+  7 iscsi ISCSIPersistentVolumeSource* "An iSCSI disk."
+  8 cinder CinderPersistentVolumeSource* deprecated "A disk of OpenStack."
+  9 cephfs CephFSPersistentVolumeSource* deprecated "A CephFS tree; no longer supported."
+  10 fc FCVolumeSource* "A Fibre Channel disk."
+  11 flocker FlockerVolumeSource* deprecated "A Flocker dataset; no longer supported."
+  12 flexVolume FlexPersistentVolumeSource* deprecated "A volume of an exec-based plugin."
+  13 azureFile AzureFilePersistentVolumeSource* deprecated "A file share of Azure."
+  14 vsphereVolume VsphereVirtualDiskVolumeSource* deprecated "A disk of vSphere."
+  15 quobyte QuobyteVolumeSource* deprecated "A Quobyte volume; no longer supported."
+  16 azureDisk AzureDiskVolumeSource* deprecated "A disk of Azure."
+  17 photonPersistentDisk PhotonPersistentDiskVolumeSource* deprecated "A Photon disk; no longer supported."
+  18 portworxVolume PortworxVolumeSource* deprecated "A Portworx volume."
+  19 scaleIO ScaleIOPersistentVolumeSource* deprecated "A ScaleIO volume; no longer supported."
+  20 local LocalVolumeSource* "A disk or directory of one node."
+  21 storageos StorageOSPersistentVolumeSource* deprecated "A StorageOS volume; no longer supported."
+  22 csi CSIPersistentVolumeSource* "A volume of a CSI driver."
+}
+
+type VolumeNodeAffinity "Nodes from which a volume can be reached." {
+  1 required NodeSelector* "What holds for those nodes."
+}
+
+type PersistentVolumeStatus "Where a volume stands." {
+  1 phase string? default("Pending") enum(Available|Bound|Failed|Pending|Released) "Whether the volume is free, bound to a claim, or released by it."
+  2 message string? "Text that tells people why the volume is in this state."
+  3 reason string? "One CamelCase word for a failure."
+  4 lastPhaseTransitionTime Time* "When the phase last changed."
+}
+
+type GlusterfsPersistentVolumeSource "A Glusterfs volume; no longer supported." {
+  1 endpoints string "Endpoints object that lists the servers."
+  2 path string "Name of the volume."
+  3 readOnly bool? "Mount read-only in every container that uses the volume."
+  4 endpointsNamespace string* "Namespace of the Endpoints object; the claim's when absent."
+}
+
+type RBDPersistentVolumeSource "A Ceph block device; no longer supported." {
+  1 monitors [string] list(atomic) "Addresses of the Ceph monitors."
+  2 image string "Name of the image."
+  3 fsType string? "File system to mount the volume with; the plugin chooses one when empty."
+  4 pool string? default("rbd") "Name of the pool."
+  5 user string? default("admin") "Ceph user."
+  6 keyring string? default("/etc/ceph/keyring") "Path of the key ring."
+  7 secretRef SecretReference* "Secret with the credentials that the mount needs."
+  8 readOnly bool? "Mount read-only in every container that uses the volume."
+}
+
+type ISCSIPersistentVolumeSource "An iSCSI disk." {
+  1 targetPortal string "Address of the portal, with a port unless it is 3260."
+  2 iqn string "Qualified name of the target."
+  3 lun int32 "Logical unit number."
+  4 iscsiInterface string? default("default") "Interface to go through."
+  5 fsType string? "File system to mount the volume with; the plugin chooses one when empty."
+  6 readOnly bool? "Mount read-only in every container that uses the volume."
+  7 portals [string]? list(atomic) "Further portals for multipath."
+  8 chapAuthDiscovery bool? "Use CHAP for discovery."
+  11 chapAuthSession bool? "Use CHAP for the session."
+  10 secretRef SecretReference* "Secret with the credentials that the mount needs."
+  12 initiatorName string* "Qualified name of the initiator."
+}
+
+type CinderPersistentVolumeSource "A disk of OpenStack." {
+  1 volumeID string "Identity of the disk."
+  2 fsType string? "File system to mount the volume with; the plugin chooses one when empty."
+  3 readOnly bool? "Mount read-only in every container that uses the volume."
+  4 secretRef SecretReference* "Secret with the credentials that the mount needs."
+}
+
+type CephFSPersistentVolumeSource "A CephFS tree; no longer supported." {
+  1 monitors [string] list(atomic) "Addresses of the Ceph monitors."
+  2 path string? "Root of the mount."
+  3 user string? "Ceph user."
+  4 secretFile string? "Path of the key ring."
+  5 secretRef SecretReference* "Secret with the credentials that the mount needs."
+  6 readOnly bool? "Mount read-only in every container that uses the volume."
+}
+
+type FlexPersistentVolumeSource "A volume of an exec-based plugin." {
+  1 driver string "Name of the driver."
+  2 fsType string? "File system to mount the volume with; the plugin chooses one when empty."
+  3 secretRef SecretReference* "Secret with the credentials that the mount needs."
+  4 readOnly bool? "Mount read-only in every container that uses the volume."
+  5 options map<string>? "Options for the driver."
+}
+
+type AzureFilePersistentVolumeSource "A file share of Azure." {
+  1 secretName string "Secret with the account's name and key."
+  2 shareName string "Name of the share."
+  3 readOnly bool? "Mount read-only in every container that uses the volume."
+  4 secretNamespace string* nullable "Namespace of the Secret; the claim's when absent."
+}
+
+type ScaleIOPersistentVolumeSource "A ScaleIO volume; no longer supported." {
+  1 gateway string "Address of the gateway."
+  2 system string "Name of the storage system."
+  3 secretRef SecretReference* nullable required "Secret with the credentials that the mount needs."
+  4 sslEnabled bool? "Talk to the gateway over TLS."
+  5 protectionDomain string? "Name of the protection domain."
+  6 storagePool string? "Pool within the domain."
+  7 storageMode string? default("ThinProvisioned") "ThickProvisioned or ThinProvisioned."
+  8 volumeName string? "Name of a volume that exists."
+  9 fsType string? default("xfs") "File system to mount the volume with; the plugin chooses one when empty."
+  10 readOnly bool? "Mount read-only in every container that uses the volume."
+}
+
+type StorageOSPersistentVolumeSource "A StorageOS volume; no longer supported." {
+  1 volumeName string? "Name of the volume."
+  2 volumeNamespace string? "Namespace of the volume in StorageOS; the claim's when empty."
+  3 fsType string? "File system to mount the volume with; the plugin chooses one when empty."
+  4 readOnly bool? "Mount read-only in every container that uses the volume."
+  5 secretRef ObjectReference* "Secret with the credentials that the mount needs."
+}
+
+type LocalVolumeSource "A disk or directory of one node." {
+  1 path string "Path on the node of a directory, file or device."
+  2 fsType string* "File system of a device; found out when absent."
+}
+
+type CSIPersistentVolumeSource "A volume of a CSI driver." {
+  1 driver string "Name of the CSI driver."
+  2 volumeHandle string "Name of the volume, as the driver gave it when it made the volume."
+  3 readOnly bool? "Mount read-only in every container that uses the volume."
+  4 fsType string? "File system to mount the volume with; the plugin chooses one when empty."
+  5 volumeAttributes map<string>? "Attributes of the volume that are handed to the driver."
+  6 controllerPublishSecretRef SecretReference* "Secret handed to the driver when it attaches or detaches the volume."
+  7 nodeStageSecretRef SecretReference* "Secret handed to the driver when it stages the volume on a node."
+  8 nodePublishSecretRef SecretReference* "Secret handed to the driver when it publishes the volume to a pod."
+  9 controllerExpandSecretRef SecretReference* "Secret handed to the driver when it makes the volume larger."
+  10 nodeExpandSecretRef SecretReference* "Secret handed to the driver when it makes the file system larger."
+}
+
+type SecretReference structType(atomic) "A Secret by name and namespace." {
+  1 name string? "Name of the Secret."
+  2 namespace string? "Namespace of the Secret."
+}
+
+kind PersistentVolumeClaim plural persistentvolumeclaims singular persistentvolumeclaim short pvc namespaced "A wish for storage, bound to the volume that fulfils it." {
+  1 metadata ObjectMeta? "Name, namespace, labels, annotations and the other data that every object carries."
+  2 spec PersistentVolumeClaimSpec? "What is wanted; written by users and controllers."
+  3 status PersistentVolumeClaimStatus? "What is the case; written by the system."
+}
+
+type PersistentVolumeClaimStatus "Where a claim stands." {
+  1 phase string? default("Pending") enum(Bound|Lost|Pending) "Whether the claim is bound to a volume."
+  2 accessModes [string]? enum(ReadOnlyMany|ReadWriteMany|ReadWriteOnce|ReadWriteOncePod) list(atomic) "All ways in which the bound volume can be used."
+  3 capacity map<Quantity>? "Size of the bound volume."
+  4 conditions [PersistentVolumeClaimCondition]? merge(type) strategy(merge) list(map:type) "Observations such as Resizing."
+  5 allocatedResources map<Quantity>? "What was asked of the storage so far while the volume grows."
+  7 allocatedResourceStatuses map<string>? mapType(granular) enum(ControllerResizeInProgress|ControllerResizeInfeasible|NodeResizeInProgress|NodeResizeInfeasible|NodeResizePending) "How far a resize of each resource has come."
+  8 currentVolumeAttributesClassName string* "Class of changeable attributes that the volume has now."
+  9 modifyVolumeStatus ModifyVolumeStatus* "How far a change of these attributes has come."
+}
+
+type PersistentVolumeClaimCondition "One observation on a claim." {
+  1 type string "Resizing, FileSystemResizePending or another."
+  2 status string "Whether the condition holds: True, False or Unknown."
+  3 lastProbeTime Time? nullable "When the condition was last checked."
+  4 lastTransitionTime Time? nullable "When the status last changed from one value to another."
+  5 reason string? "One CamelCase word that tells programs why the condition last changed."
+  6 message string? "Text that tells people why the condition last changed."
+}
+
+type ModifyVolumeStatus "How far a change of a volume's attributes has come." {
+  1 targetVolumeAttributesClassName string? "Class that the volume is to have."
+  2 status string enum(InProgress|Infeasible|Pending) "How far it has come."
+}
+
+type TopologySelectorTerm structType(atomic) "Requirements on a node's topology that all must hold." {
+  1 matchLabelExpressions [TopologySelectorLabelRequirement]? list(atomic) "The requirements."
+}
+
+type TopologySelectorLabelRequirement "A topology label and the values it may have." {
+  1 key string "The label."
+  2 values [string] list(atomic) "The values, of which the label must have one."
+}
 """#
 
     static let discovery: String = #"""
@@ -2523,6 +2770,29 @@ type ServiceCIDRStatus "Where a ServiceCIDR stands." {
 }
 """#
 
+    static let node: String = #"""
+# The node group: how nodes run pods.
+
+package io.k8s.api.node.v1
+group "node.k8s.io" version v1
+
+kind RuntimeClass plural runtimeclasses singular runtimeclass "A configuration of the container runtime that pods can ask for." {
+  1 metadata ObjectMeta? "Name, namespace, labels, annotations and the other data that every object carries."
+  2 handler string "Name of the configuration in the container runtime, a DNS label. Cannot change."
+  3 overhead Overhead* "What running a pod in this way costs beyond what its containers use."
+  4 scheduling Scheduling* "Which nodes can run pods in this way; all when absent."
+}
+
+type Overhead "What a pod costs beyond its containers." {
+  1 podFixed map<Quantity>? "The cost of each pod, per resource."
+}
+
+type Scheduling "Nodes that support a runtime class." {
+  1 nodeSelector map<string>? mapType(atomic) "Labels that such nodes have; added to the pod's own node selector."
+  2 tolerations [Toleration]? list(atomic) "Tolerations that pods of the class get."
+}
+"""#
+
     static let policy: String = #"""
 # The policy group: limits on voluntary disruption.
 
@@ -2610,6 +2880,119 @@ type RoleRef structType(atomic) "A role by name." {
 
 type AggregationRule "Which cluster roles to take rules from." {
   1 clusterRoleSelectors [LabelSelector]? list(atomic) "Labels of the cluster roles; one selector must match."
+}
+"""#
+
+    static let scheduling: String = #"""
+# The scheduling group: how important pods are.
+
+package io.k8s.api.scheduling.v1
+group "scheduling.k8s.io" version v1
+
+kind PriorityClass plural priorityclasses singular priorityclass short pc "A name for a priority that pods can have." {
+  1 metadata ObjectMeta? "Name, namespace, labels, annotations and the other data that every object carries."
+  2 value int32 "The priority; pods with a larger one go first. Cannot change."
+  3 globalDefault bool? "Give it to pods that name no class; only one class should do so."
+  4 description string? "Text that tells people when to use it."
+  5 preemptionPolicy string* default("PreemptLowerPriority") enum(Never|PreemptLowerPriority) "Whether pods of the class may push less important ones off a node. Cannot change."
+}
+"""#
+
+    static let storage: String = #"""
+# The storage group: classes of storage, and the drivers that provide it.
+
+package io.k8s.api.storage.v1
+group "storage.k8s.io" version v1
+
+kind StorageClass plural storageclasses singular storageclass short sc "A kind of storage that claims can ask for, and how it is made." {
+  1 metadata ObjectMeta? "Name, namespace, labels, annotations and the other data that every object carries."
+  2 provisioner string "Who makes the volumes. Cannot change."
+  3 parameters map<string>? "Settings for the provisioner. Cannot change."
+  4 reclaimPolicy string* default("Delete") enum(Delete|Recycle|Retain) "What becomes of a volume when its claim is gone. Cannot change."
+  5 mountOptions [string]? list(atomic) "Options to mount the volumes with; not checked."
+  6 allowVolumeExpansion bool* "Whether claims may be made larger."
+  7 volumeBindingMode string* default("Immediate") enum(Immediate|WaitForFirstConsumer) "Whether a claim is bound at once or when a pod first uses it. Cannot change."
+  8 allowedTopologies [TopologySelectorTerm]? list(atomic) "Where volumes may be made; everywhere when empty."
+}
+
+kind VolumeAttachment plural volumeattachments singular volumeattachment "The wish to have a volume attached to a node, and what came of it." {
+  1 metadata ObjectMeta? "Name, namespace, labels, annotations and the other data that every object carries."
+  2 spec VolumeAttachmentSpec "What is wanted; written by the system."
+  3 status VolumeAttachmentStatus? "What is the case; written by the driver's attacher."
+}
+
+type VolumeAttachmentSpec "Which volume to attach where." {
+  1 attacher string "Driver that does it."
+  2 source VolumeAttachmentSource "The volume."
+  3 nodeName string "Node that the volume is to be attached to."
+}
+
+type VolumeAttachmentSource "A volume to attach; exactly one member is set." {
+  1 persistentVolumeName string* "Name of the PersistentVolume."
+  2 inlineVolumeSpec PersistentVolumeSpec* "A volume of a pod, translated to the form of a PersistentVolume."
+}
+
+type VolumeAttachmentStatus "Where an attachment stands." {
+  1 attached bool "Whether the volume is attached."
+  2 attachmentMetadata map<string>? "What attaching returned and mounting needs."
+  3 attachError VolumeError* "The last failure to attach."
+  4 detachError VolumeError* "The last failure to detach."
+}
+
+type VolumeError "A failure of an operation on a volume." {
+  1 time Time? nullable "When it was met."
+  2 message string? "What it was."
+  3 errorCode int32* "Code of the gRPC status that the driver answered."
+}
+
+kind CSIDriver plural csidrivers singular csidriver "A CSI driver of the cluster, and what it needs." {
+  1 metadata ObjectMeta? "Name, namespace, labels, annotations and the other data that every object carries."
+  2 spec CSIDriverSpec "What the driver needs and can do."
+}
+
+type CSIDriverSpec "What a CSI driver needs and can do." {
+  1 attachRequired bool* default(true) "Whether volumes have to be attached before they are mounted. Cannot change."
+  2 podInfoOnMount bool* default(false) "Whether the driver is told about the pod when it mounts."
+  3 volumeLifecycleModes [string]? enum(Ephemeral|Persistent) list(set) "Kinds of volumes that the driver supports; Persistent unless set. Cannot change."
+  4 storageCapacity bool* default(false) "Whether pods wait until the driver has reported room for their volumes."
+  5 fsGroupPolicy string* default("ReadWriteOnceWithFSType") enum(File|None|ReadWriteOnceWithFSType) "Whether ownership and permissions are changed before mounting."
+  6 tokenRequests [CSITokenRequest]? list(atomic) "Service account tokens of the pod that the driver gets when it mounts."
+  7 requiresRepublish bool* default(false) "Whether the driver is called again and again for mounted volumes."
+  8 seLinuxMount bool* default(false) "Whether the driver can mount with an SELinux context."
+  9 nodeAllocatableUpdatePeriodSeconds int64* "Seconds between updates of what nodes can take, 10 at least."
+}
+
+type TokenRequest swift CSITokenRequest "A service account token that a driver wants." {
+  1 audience string "For whom the token is meant."
+  2 expirationSeconds int64* "How long it lives."
+}
+
+kind CSINode plural csinodes singular csinode "The CSI drivers on a node." {
+  1 metadata ObjectMeta? "Name, namespace, labels, annotations and the other data that every object carries."
+  2 spec CSINodeSpec "The drivers."
+}
+
+type CSINodeSpec "The CSI drivers on a node." {
+  1 drivers [CSINodeDriver] merge(name) strategy(merge) list(map:name) "The drivers."
+}
+
+type CSINodeDriver "One CSI driver on a node." {
+  1 name string "Name of the driver."
+  2 nodeID string "Name of the node as the driver knows it."
+  3 topologyKeys [string] optional list(atomic) "Labels of the node by which the driver describes where it is."
+  4 allocatable VolumeNodeResources* "How many volumes of the driver the node can take."
+}
+
+type VolumeNodeResources "How many volumes a node can take." {
+  1 count int32* "The number of volumes; without bound when absent."
+}
+
+kind CSIStorageCapacity plural csistoragecapacities singular csistoragecapacity namespaced "How much room a CSI driver has in one part of the cluster." {
+  1 metadata ObjectMeta? "Name, namespace, labels, annotations and the other data that every object carries."
+  2 nodeTopology LabelSelector* "Nodes from which the storage can be reached; none when absent, all when empty."
+  3 storageClassName string "Class that the driver was asked for. Cannot change."
+  4 capacity Quantity* "Room for new volumes."
+  5 maximumVolumeSize Quantity* "Size of the largest volume that could be made."
 }
 """#
 }

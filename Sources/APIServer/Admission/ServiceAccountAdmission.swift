@@ -1,24 +1,27 @@
 import KubernetesAPI
 
-/// What the cluster adds to a new pod: its service account with a token, tolerations of node failures,
-/// and its priority.
-package enum PodAdmission {
+/// The ServiceAccount admission of upstream: every pod has an account, and a token of it.
+package struct ServiceAccountAdmission: AdmissionPlugin {
     static let tokenMountPath = "/var/run/secrets/kubernetes.io/serviceaccount"
     /// A little more than an hour, as upstream asks for, so that tokens of clients that never read them
     /// again can be told apart.
     static let tokenLifetimeSeconds = 3607
 
-    static let admit: @Sendable (inout Pod, any AdmissionLookup) throws(APIError) -> Void = {
-        pod, lookup throws(APIError) in
-        var generator = SystemRandomNumberGenerator()
-        try serviceAccount(&pod, lookup, using: &generator)
-        tolerations(&pod)
-        try priority(&pod)
+    package init() {}
+
+    package func mutate<Object: KubernetesObject>(
+        _ object: inout Object, old: Object?, _ request: AdmissionRequest, _ lookup: any AdmissionLookup
+    ) throws(APIError) {
+        guard request.operation == .create, request.subresource.isEmpty else { return }
+        try change(&object, as: Pod.self) { pod throws(APIError) in
+            var generator = SystemRandomNumberGenerator()
+            try Self.apply(to: &pod, lookup, using: &generator)
+        }
     }
 
-    /// The ServiceAccount admission of upstream.
-    package static func serviceAccount(
-        _ pod: inout Pod, _ lookup: any AdmissionLookup, using generator: inout some RandomNumberGenerator
+    /// Gives a pod its account and a volume with the account's token.
+    package static func apply(
+        to pod: inout Pod, _ lookup: any AdmissionLookup, using generator: inout some RandomNumberGenerator
     ) throws(APIError) {
         // A mirror pod shows what a node runs by itself; it must not get what others have.
         if pod.metadata.annotations["kubernetes.io/config.mirror"] != nil { return }
@@ -79,39 +82,5 @@ package enum PodAdmission {
         return Volume(
             name: name,
             projected: ProjectedVolumeSource(sources: [token, authority, namespace], defaultMode: 0o644))
-    }
-
-    /// The DefaultTolerationSeconds admission of upstream: a pod stays five minutes on a node that is lost.
-    package static func tolerations(_ pod: inout Pod) {
-        for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
-            let isTolerated = pod.spec.tolerations.contains {
-                ($0.key == key || $0.key.isEmpty) && ($0.effect == "NoExecute" || $0.effect.isEmpty)
-            }
-            if isTolerated { continue }
-            pod.spec.tolerations.append(
-                Toleration(key: key, operator: "Exists", effect: "NoExecute", tolerationSeconds: 300))
-        }
-    }
-
-    /// The Priority admission of upstream, with the two classes that every cluster has.
-    package static func priority(_ pod: inout Pod) throws(APIError) {
-        let value: Int
-        switch pod.spec.priorityClassName {
-        case "": value = 0
-        case "system-cluster-critical": value = 2_000_000_000
-        case "system-node-critical": value = 2_000_001_000
-        default:
-            throw .forbidden(
-                Pod.resource, pod.metadata.displayName,
-                "no PriorityClass with name \(pod.spec.priorityClassName) was found")
-        }
-        if let wish = pod.spec.priority, wish != value {
-            throw .forbidden(
-                Pod.resource, pod.metadata.displayName,
-                "the integer value of priority (\(wish)) must not be provided in pod spec; "
-                    + "priority admission controller computed \(value) from the given PriorityClass name")
-        }
-        pod.spec.priority = value
-        pod.spec.preemptionPolicy = pod.spec.preemptionPolicy ?? "PreemptLowerPriority"
     }
 }

@@ -190,7 +190,8 @@ public final class ObjectStore: Sendable {
             }
         }
         try result.get()
-        return WatchStream(store: self, resource: resource, namespace: namespace, after: after)
+        return WatchStream(
+            store: self, id: makeWatcherID(), resource: resource, namespace: namespace, after: after)
     }
 
     /// Tells all watchers that wait how far the store has come. Done by itself every
@@ -200,6 +201,14 @@ public final class ObjectStore: Sendable {
             (shown.idle.removeAll(), shown.state.revision)
         }
         for waiter in waiters { waiter.resume(returning: .progress(revision)) }
+    }
+
+    /// Tells one watcher how far the store has come, if it waits.
+    func announceProgress(to id: WatcherID, resource: String) {
+        let (waiter, revision) = shown.withLock { shown in
+            (shown.idle.remove(id, resource: resource), shown.state.revision)
+        }
+        waiter?.resume(returning: .progress(revision))
     }
 
     /// Forgets what happened up to and including `revision`; the state at it can still be listed.

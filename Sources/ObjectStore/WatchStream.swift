@@ -23,11 +23,16 @@ public struct WatchStream: AsyncSequence, Sendable {
     public typealias Failure = StoreError
 
     let store: ObjectStore
+    /// Who reads it: a stream is read once.
+    let id: WatcherID
     let resource: String
     let namespace: String?
     let after: Revision
 
     public func makeAsyncIterator() -> Iterator { Iterator(stream: self) }
+
+    /// Sends the reader a mark of progress, if it has read everything and waits.
+    public func announceProgress() { store.announceProgress(to: id, resource: resource) }
 
     /// A position in the stream.
     public struct Iterator: AsyncIteratorProtocol {
@@ -39,7 +44,7 @@ public struct WatchStream: AsyncSequence, Sendable {
 
         init(stream: WatchStream) {
             self.stream = stream
-            id = stream.store.makeWatcherID()
+            id = stream.id
             cursor = stream.after
         }
 

@@ -80,8 +80,72 @@ import Testing
         #expect(exact.json["items"]?.arrayValue?.count == 2)
         let newer = try await api.get(Harness.maps + "?resourceVersion=\(version)")
         #expect(newer.json["items"]?.arrayValue?.count == 1)
-        let lonely = try await api.get(Harness.maps + "?resourceVersionMatch=Exact")
-        #expect(lonely.status == 422)
+        // With a limit the revision is meant exactly, unless it is said otherwise.
+        let page = try await api.get(Harness.maps + "?resourceVersion=\(version)&limit=10")
+        #expect(page.json["items"]?.arrayValue?.count == 2)
+        let any = try await api.get(
+            Harness.maps + "?resourceVersion=\(version)&limit=10&resourceVersionMatch=NotOlderThan")
+        #expect(any.json["items"]?.arrayValue?.count == 1)
+        let one = try await api.get(Harness.maps + "/m1?resourceVersion=999999")
+        #expect(one.status == 504)
+    }
+
+    /// The combinations that make no sense, and what upstream says of them.
+    @Test(arguments: [
+        (
+            "resourceVersionMatch=Exact",
+            "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"
+        ),
+        (
+            "resourceVersionMatch=Exact&resourceVersion=0",
+            #"resourceVersionMatch: Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0""#
+        ),
+        (
+            "resourceVersionMatch=Some&resourceVersion=1",
+            #"resourceVersionMatch: Unsupported value: "Some": supported values: "Exact", "NotOlderThan", """#
+        ),
+        (
+            "resourceVersionMatch=Exact&resourceVersion=1&continue=x",
+            "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden when continue is provided"
+        ),
+        ("sendInitialEvents=true", "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list"),
+        (
+            "watch=1&sendInitialEvents=true",
+            "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+        ),
+        (
+            "watch=1&resourceVersionMatch=NotOlderThan",
+            "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+        ),
+        (
+            "watch=1&sendInitialEvents=false&resourceVersionMatch=Exact",
+            "[resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan, "
+                + #"resourceVersionMatch: Unsupported value: "Exact": supported values: "NotOlderThan"]"#
+        ),
+    ])
+    func badCombinations(_ query: String, _ message: String) async throws {
+        let api = try await Harness(prepared: false)
+        let reply = try await api.get(Harness.maps + "?" + query)
+        #expect(reply.status == 422)
+        #expect(reply.message == #"ListOptions.meta.k8s.io "" is invalid: "# + message)
+    }
+
+    @Test func badParameters() async throws {
+        let api = try await Harness(prepared: false)
+        let token = try await api.get(Harness.maps + "?continue=nonsense")
+        #expect(token.status == 400)
+        #expect(token.message.hasPrefix("invalid continue token: continue key is not valid"))
+        let valid = ContinueToken(revision: 1, namespace: "default", name: "a").encoded
+        let both = try await api.get(Harness.maps + "?resourceVersion=1&continue=\(valid)")
+        #expect(both.message == "specifying resource version is not allowed when using continue")
+        let limit = try await api.get(Harness.maps + "?limit=ten")
+        #expect(limit.message == #"strconv.ParseInt: parsing "ten": invalid syntax"#)
+        let field = try await api.get(Harness.maps + "?fieldSelector=spec.foo%3Dbar")
+        #expect(
+            field.message
+                == #""spec.foo" is not a known field selector: only "metadata.name", "metadata.namespace""#)
+        let selector = try await api.get(Harness.maps + "?fieldSelector=foo")
+        #expect(selector.message == "invalid selector: 'foo'; can't understand 'foo'")
     }
 
     /// Runs a watch while `act` acts, until so many lines came.
@@ -149,6 +213,38 @@ import Testing
         #expect(mark?["metadata"]?["annotations"]?["k8s.io/initial-events-end"] == "true")
         #expect(mark?["kind"] == "ConfigMap")
         #expect(try await api.get(Harness.maps + "?watch=true&sendInitialEvents=true").status == 422)
+    }
+
+    @Test func namedWatchesShowOneObject() async throws {
+        let api = try await Harness()
+        try await seed(api, 3)
+        let path = "/api/v1/watch/namespaces/default/configmaps/m1"
+        let lines = try await watch(api, path, lines: 2) {
+            _ = try await api.delete(Harness.maps + "/m0")
+            _ = try await api.delete(Harness.maps + "/m1")
+        }
+        #expect(lines.map { $0["object"]?["metadata"]?["name"] } == ["m1", "m1"])
+        let other = try await api.get(path + "?fieldSelector=metadata.namespace%3Ddefault")
+        #expect(other.status == 400)
+        #expect(other.message == "fieldSelector metadata.name doesn't match requested name")
+    }
+
+    @Test func bookmarksComeEveryMinuteAndBeforeTheEnd() async throws {
+        #expect(WatchPacing.pause(left: .seconds(1800)) == .seconds(60))
+        #expect(WatchPacing.pause(left: .seconds(62)) == .seconds(60))
+        #expect(WatchPacing.pause(left: .seconds(30)) == .seconds(28))
+        #expect(WatchPacing.pause(left: .seconds(2)) == .seconds(2))
+        let api = try await Harness()
+        try await seed(api, 1)
+        // The whole watch: it ends by itself, two seconds after its last bookmark.
+        let reply = try await api.get(
+            Harness.maps + "?watch=true&allowWatchBookmarks=true&timeoutSeconds=3")
+        let lines = reply.bytes.split(separator: UInt8(ascii: "\n")).compactMap {
+            try? JSONValue(json: Array($0))
+        }
+        #expect(lines.map { $0["type"] } == ["ADDED", "BOOKMARK"])
+        #expect(
+            lines.last?["object"]?["metadata"]?["resourceVersion"] == .string("\(api.store.revision)"))
     }
 
     @Test func bookmarksTellOfProgressElsewhere() async throws {

@@ -28,7 +28,8 @@ struct OwnerGraphTests {
         let actions2 = observe(&graph, set)
         #expect(
             actions2 == [.verify(owner: deployment.asController, namespace: "default")])
-        let actions3 = graph.confirmAbsent(ownerUID: deployment.metadata.uid)
+        let actions3 = graph.confirmAbsent(
+            ownerUID: deployment.metadata.uid, namespace: "default")
         #expect(
             actions3
                 == [.delete(OwnedObject(set), foreground: false)])
@@ -84,5 +85,36 @@ struct OwnerGraphTests {
         let actions8 = observe(&graph, owner)
         #expect(
             actions8 == [.removeFinalizer(OwnedObject(owner), "orphan")])
+    }
+
+    @Test("An owner in another namespace is none, and somebody is told")
+    func crossNamespace() {
+        var graph = OwnerGraph()
+        var stranger = set
+        stranger.metadata.namespace = "elsewhere"
+        _ = observe(&graph, deployment)
+        let actions = observe(&graph, stranger)
+        #expect(
+            actions == [
+                .report(OwnedObject(stranger), owner: deployment.asController),
+                .delete(OwnedObject(stranger), foreground: false),
+            ])
+        // It neither holds its owner back nor is it let go.
+        var owner = deployment
+        owner.metadata.deletionTimestamp = Make.now
+        owner.metadata.finalizers = ["foregroundDeletion"]
+        #expect(observe(&graph, owner) == [.removeFinalizer(OwnedObject(owner), "foregroundDeletion")])
+    }
+
+    @Test("An object without a namespace cannot be judged by an owner that has one")
+    func clusterScoped() {
+        var graph = OwnerGraph()
+        _ = observe(&graph, deployment)
+        var node = Node(metadata: ObjectMeta(name: "n", uid: "node"))
+        node.metadata.ownerReferences = [deployment.asController]
+        #expect(
+            observe(&graph, node) == [.report(OwnedObject(node), owner: deployment.asController)])
+        let actions = graph.remove(uid: deployment.metadata.uid)
+        #expect(actions == [.verify(owner: deployment.asController, namespace: "")])
     }
 }

@@ -20,7 +20,12 @@ enum Selectors {
             throw .badRequest("\(error)")
         }
         for field in selector.requirements.map(\.field) where !selectable.contains(field) {
-            throw .badRequest("field label not supported: \(field)")
+            // Kinds that have labels of their own say it shorter.
+            throw .badRequest(
+                selectable.count > 2
+                    ? "field label not supported: \(field)"
+                    : "\"\(field)\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
+            )
         }
         return selector
     }

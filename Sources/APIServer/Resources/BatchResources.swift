@@ -21,6 +21,10 @@ enum BatchResources {
         resource.fieldLabels = ["status.successful"]
         resource.fields = { ["status.successful": "\($0.status.succeeded)"] }
         resource.subresources = [.status("Job")]
+        resource.defaultPropagation = .orphan
+        resource.propagationWarning =
+            "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to "
+            + "remove them or set propagationPolicy=Orphan to suppress this warning"
         resource.generationDiffers = { $0.spec != $1.spec }
         resource.prepareForCreate = { $0.status = JobStatus() }
         resource.prepareForUpdate = { $0.status = $1.status }

@@ -38,6 +38,7 @@ enum CoreResources {
     static let serviceAccounts: Resource<ServiceAccount> = {
         var resource = Resource<ServiceAccount>()
         resource.table = CoreTables.serviceAccounts
+        resource.updatesUnconditionally = false
         resource.returnsDeletedObject = true
         resource.subresources = [
             Subresource(
@@ -60,6 +61,7 @@ enum CoreResources {
     static let events: Resource<Event> = {
         var resource = Resource<Event>()
         resource.table = CoreTables.events
+        resource.defaultPropagation = .unsupported
         resource.createsOnUpdate = true
         resource.fieldLabels = [
             "involvedObject.kind", "involvedObject.namespace", "involvedObject.name",
@@ -142,6 +144,7 @@ enum CoreResources {
         resource.fieldLabels = ["status.replicas"]
         resource.fields = { ["status.replicas": "\($0.status.replicas)"] }
         resource.subresources = [.scale, .status("ReplicationController")]
+        resource.defaultPropagation = .orphan
         resource.generationDiffers = { $0.spec != $1.spec }
         resource.prepareForCreate = { $0.status = ReplicationControllerStatus() }
         resource.prepareForUpdate = { $0.status = $1.status }

@@ -55,6 +55,7 @@ enum PolicyResources {
     static let budgets: Resource<PodDisruptionBudget> = {
         var resource = Resource<PodDisruptionBudget>()
         resource.table = PolicyTables.budgets
+        resource.updatesUnconditionally = false
         resource.subresources = [.status("PodDisruptionBudget")]
         resource.generationDiffers = { $0.spec != $1.spec }
         resource.prepareForCreate = { $0.status = PodDisruptionBudgetStatus() }

@@ -47,6 +47,10 @@ package struct Resource<Object: KubernetesObject>: Sendable, AnyResource {
     package var createsOnUpdate = false
     /// Whether PUT works without a resourceVersion.
     package var updatesUnconditionally = true
+    /// What becomes of an object's dependants when it is deleted without a policy.
+    package var defaultPropagation = DefaultPropagation.background
+    /// What a client is told that deletes without a policy.
+    package var propagationWarning: String?
     /// What upstream calls the kind in its store, where that is not its plural; conflicts show it.
     package var storageName: String?
     /// Whether a deletion is answered with the object in place of a Status.

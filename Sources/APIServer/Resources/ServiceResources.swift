@@ -7,6 +7,7 @@ enum ServiceResources {
         resource.table = ServiceTable.printer
         resource.returnsDeletedObject = true
         resource.storageName = "services/specs"
+        resource.createsOnUpdate = true
         resource.fieldLabels = ["spec.clusterIP", "spec.type"]
         resource.fields = { ["spec.clusterIP": $0.spec.clusterIP, "spec.type": $0.spec.type] }
         resource.subresources = [.status("Service")]

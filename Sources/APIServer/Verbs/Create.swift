@@ -38,11 +38,21 @@ extension ResourceVerbs {
                 return try await createOnce(template, isNameless: isNameless, options, warnings)
             } catch {
                 // A made-up name met one that exists: make up another.
-                guard isNameless, error.status.reason == "AlreadyExists", attempt < Self.maximumAttempts
-                else { throw error }
+                guard isNameless, error.status.reason == "AlreadyExists" else { throw error }
+                guard attempt < Self.maximumAttempts else {
+                    throw .generatedNameConflict(kind, error.status.details?.name ?? "")
+                }
                 attempt += 1
             }
         }
+    }
+
+    private func alreadyExists(_ present: StoredObject) -> APIError {
+        var error = APIError.alreadyExists(kind, present.key.name)
+        if let object = try? Object(json: present.bytes), object.metadata.deletionTimestamp != nil {
+            error.status.message = "object is being deleted: \(error.status.message)"
+        }
+        return error
     }
 
     private func createOnce(
@@ -65,7 +75,7 @@ extension ResourceVerbs {
         let advice = try core.admission.validate(object, old: nil, admission, core)
         let key = key(object.metadata.name)
         // Before anything is allocated for it: a name that is taken must not cost an address.
-        if core.store.get(key) != nil { throw .alreadyExists(kind, key.name) }
+        if let present = core.store.get(key) { throw alreadyExists(present) }
         let reservation =
             try resource.allocate?(&object, nil, options.isDryRun) ?? .none
         let warnings = standingWarnings + warnings + resource.warnings(object) + advice

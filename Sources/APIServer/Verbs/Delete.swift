@@ -35,7 +35,7 @@ extension ResourceVerbs {
                 return try await deleteOnce(stored, options)
             } catch {
                 // Somebody wrote in between: look again, unless the client named the state it means.
-                guard error.status.reason == "Conflict", attempt < Self.maximumAttempts,
+                guard error.status.reason == "Conflict", attempt < Self.maximumWriteAttempts,
                     core.store.get(stored.key)?.revision != stored.revision,
                     options.preconditions?.resourceVersion == nil
                 else { throw error }
@@ -46,31 +46,40 @@ extension ResourceVerbs {
 
     private func deleteOnce(_ stored: StoredObject, _ options: DeleteOptions) async throws(APIError) -> Answer
     {
+        let name = stored.key.name
         let old = try StoredForm.decode(stored, as: Object.self)
         try restrict(.delete, new: nil, old: old)
         let isDryRun = options.dryRun.contains("All")
         _ = try core.admission.validate(
-            Object?.none, old: old, admissionRequest(.delete, name: stored.key.name, isDryRun: isDryRun), core
+            Object?.none, old: old, admissionRequest(.delete, name: name, isDryRun: isDryRun), core
         )
         try Preparation.check(options.preconditions, old)
         var object = old
         var outcome = Preparation.delete(&object, options, resource, now: core.now())
         markNamespace(&object, old, &outcome)
+        var warnings = standingWarnings
+        if let warning = resource.propagationWarning, options.propagationPolicy == nil,
+            options.orphanDependents == nil
+        {
+            warnings.append(warning)
+        }
         switch outcome {
         case .remove:
-            if isDryRun { return goneAnswer(stored.bytes, uid: stored.uid, name: stored.key.name) }
+            if isDryRun { return goneAnswer(stored.bytes, uid: stored.uid, name: name, warnings) }
             let gone = try await commit(.delete(stored.key, expected: stored.revision))
             resource.deallocate?(old)
-            return goneAnswer(gone.bytes, uid: gone.uid, name: gone.key.name)
+            return goneAnswer(gone.bytes, uid: gone.uid, name: name, warnings)
         case .mark(let changed):
+            // Only those who asked in the oldest way are told that it is not done yet.
+            let status: HTTPResponseStatus = options.orphanDependents == false ? .accepted : .ok
             guard changed, !isDryRun else {
                 return changed
-                    ? .value(object, warnings: standingWarnings)
-                    : Answer(.object(stored.bytes), warnings: standingWarnings)
+                    ? .value(object, status: status, warnings: warnings)
+                    : Answer(.object(stored.bytes), status: status, warnings: warnings)
             }
             let draft = try StoredForm.draft(of: object, resource)
             let result = try await commit(.update(stored.key, draft, expected: stored.revision))
-            return Answer(.object(result.bytes), warnings: standingWarnings)
+            return Answer(.object(result.bytes), status: status, warnings: warnings)
         }
     }
 
@@ -87,15 +96,15 @@ extension ResourceVerbs {
         outcome = .mark(changed: object != old)
     }
 
-    private func goneAnswer(_ bytes: [UInt8], uid: String, name: String) -> Answer {
-        guard !resource.returnsDeletedObject else {
-            return Answer(.object(bytes), warnings: standingWarnings)
-        }
+    private func goneAnswer(
+        _ bytes: [UInt8], uid: String, name: String, _ warnings: [String]
+    ) -> Answer {
+        guard !resource.returnsDeletedObject else { return Answer(.object(bytes), warnings: warnings) }
         return .value(
             Status(
                 status: "Success",
                 details: StatusDetails(name: name, group: kind.group, kind: kind.plural, uid: uid)),
-            warnings: standingWarnings)
+            warnings: warnings)
     }
 
     /// Deletes what a list with the same query shows.
@@ -103,14 +112,34 @@ extension ResourceVerbs {
         let options = try await deleteOptions()
         let query = try ListQuery(context.query, isWatch: false, selectable: fieldLabels)
         let page = try await page(query)
-        for stored in page.objects {
-            do {
-                _ = try await delete(stored.key.name, options)
-            } catch {
-                // Somebody else deleted it first: that is what was asked for.
-                guard error.status.reason == "NotFound" else { throw error }
+        let refusal = await withTaskGroup(of: APIError?.self) { group in
+            var left = page.objects.map(\.key.name)[...]
+            for name in left.prefix(Self.deletionsAtOnce) {
+                group.addTask { await self.remove(name, options) }
             }
+            left = left.dropFirst(Self.deletionsAtOnce)
+            var first: APIError?
+            while let refusal = await group.next() {
+                first = first ?? refusal
+                guard first == nil, let name = left.popFirst() else { continue }
+                group.addTask { await self.remove(name, options) }
+            }
+            return first
         }
+        if let refusal { throw refusal }
         return Answer(.list(page), warnings: standingWarnings)
+    }
+
+    /// As many as the store commits together.
+    private static var deletionsAtOnce: Int { 64 }
+
+    private func remove(_ name: String, _ options: DeleteOptions) async -> APIError? {
+        do {
+            _ = try await delete(name, options)
+            return nil
+        } catch {
+            // Somebody else deleted it first: that is what was asked for.
+            return error.status.reason == "NotFound" ? nil : error
+        }
     }
 }

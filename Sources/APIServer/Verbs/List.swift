@@ -30,8 +30,20 @@ extension ResourceVerbs {
     var namespaceOfPath: String? { kind.isNamespaced && !info.namespace.isEmpty ? info.namespace : nil }
 
     func list() async throws(APIError) -> Answer {
-        let query = try ListQuery(context.query, isWatch: false, selectable: fieldLabels)
+        let query = try listQuery(isWatch: false)
         return Answer(.list(try await page(query)), warnings: standingWarnings)
+    }
+
+    /// What a list or watch asks for; one of a single object may name it in its path.
+    func listQuery(isWatch: Bool) throws(APIError) -> ListQuery {
+        var query = try ListQuery(context.query, isWatch: isWatch, selectable: fieldLabels)
+        guard !info.name.isEmpty, info.isLegacyWatch || !query.fields.selectsEverything else { return query }
+        if query.fields.selectsEverything {
+            query.fields = FieldSelector([.init(field: "metadata.name", value: info.name)])
+        } else if query.fields.exactValue(of: "metadata.name") != info.name {
+            throw .badRequest("fieldSelector metadata.name doesn't match requested name")
+        }
+        return query
     }
 
     /// One page of the list that the query asks for.
@@ -39,7 +51,12 @@ extension ResourceVerbs {
         var startAfter: ObjectKey?
         var at: Revision?
         if !query.continuation.isEmpty {
-            let token = try ContinueToken(decoding: query.continuation)
+            let token: ContinueToken
+            do {
+                token = try ContinueToken(decoding: query.continuation)
+            } catch {
+                throw .badRequest("invalid continue token: \(error.status.message)")
+            }
             startAfter = ObjectKey(
                 resource: kind.groupResource, namespace: token.namespace, name: token.name)
             at = token.revision

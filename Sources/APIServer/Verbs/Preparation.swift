@@ -110,11 +110,14 @@ package enum Preparation {
         }
         if object.metadata.resourceVersion.isEmpty {
             guard resource.updatesUnconditionally else {
+                // Upstream names the resource here, not the kind, and shows the number as Go does.
+                var named = kind
+                named.kind = kind.plural
                 throw .invalid(
-                    object,
+                    named, old.metadata.name,
                     [
                         FieldError(
-                            .invalid, "metadata.resourceVersion", badValue: .integer(0),
+                            type: .invalid, field: "metadata.resourceVersion", shownValue: "0x0",
                             detail: "must be specified for an update")
                     ])
             }
@@ -167,103 +170,5 @@ package enum Preparation {
     package static func isReleased(_ metadata: ObjectMeta) -> Bool {
         metadata.deletionTimestamp != nil && metadata.finalizers.isEmpty
             && (metadata.deletionGracePeriodSeconds ?? 0) == 0
-    }
-
-    // MARK: Delete
-
-    /// What a deletion does to an object.
-    package enum Deletion: Sendable, Hashable {
-        /// The object goes at once.
-        case remove
-        /// The object stays, marked; `changed` is false when the mark was there already.
-        case mark(changed: Bool)
-    }
-
-    /// Marks an object for deletion as far as its kind, its finalizers and the options ask for it.
-    package static func delete<Object>(
-        _ object: inout Object, _ options: DeleteOptions, _ resource: Resource<Object>, now: Time
-    ) -> Deletion {
-        let before = object.metadata
-        setPropagation(&object.metadata, options)
-        if let gracePeriod = resource.gracePeriod {
-            let seconds = gracePeriod(object, options.gracePeriodSeconds)
-            if let pending = object.metadata.deletionGracePeriodSeconds,
-                object.metadata.deletionTimestamp != nil
-            {
-                // Under way already: a later request can only shorten the time.
-                if seconds > 0 || pending == 0 && !object.metadata.finalizers.isEmpty {
-                    guard options.gracePeriodSeconds != nil, seconds < pending,
-                        let deletion = object.metadata.deletionTimestamp
-                    else { return .mark(changed: object.metadata != before) }
-                    object.metadata.deletionTimestamp = Time(seconds: deletion.seconds - pending + seconds)
-                    object.metadata.deletionGracePeriodSeconds = seconds
-                    return .mark(changed: true)
-                }
-            } else if seconds > 0 {
-                object.metadata.deletionTimestamp = Time(seconds: now.seconds + seconds)
-                object.metadata.deletionGracePeriodSeconds = seconds
-                if object.metadata.generation > 0 { object.metadata.generation += 1 }
-                return .mark(changed: true)
-            }
-        }
-        guard !object.metadata.finalizers.isEmpty else { return .remove }
-        if object.metadata.deletionTimestamp == nil {
-            object.metadata.deletionTimestamp = now
-            if object.metadata.generation > 0 { object.metadata.generation += 1 }
-        }
-        object.metadata.deletionGracePeriodSeconds = 0
-        return .mark(changed: object.metadata != before)
-    }
-
-    /// The garbage collector reads the policy from finalizers (DeleteOptions.propagationPolicy).
-    private static func setPropagation(_ metadata: inout ObjectMeta, _ options: DeleteOptions) {
-        var policy = options.propagationPolicy
-        if policy == nil, let orphan = options.orphanDependents { policy = orphan ? "Orphan" : "Background" }
-        guard let policy else { return }
-        metadata.finalizers.removeAll { $0 == "orphan" || $0 == "foregroundDeletion" }
-        if policy == "Orphan" { metadata.finalizers.append("orphan") }
-        if policy == "Foreground" { metadata.finalizers.append("foregroundDeletion") }
-    }
-
-    /// Failures of the options themselves.
-    package static func errors(of options: DeleteOptions) -> [FieldError] {
-        var errors: [FieldError] = []
-        if options.propagationPolicy != nil, options.orphanDependents != nil {
-            errors.append(
-                FieldError(
-                    .invalid, "propagationPolicy", badValue: .string(options.propagationPolicy ?? ""),
-                    detail: "orphanDependents and deletionPropagation cannot be both set"))
-        }
-        if let policy = options.propagationPolicy, !["Foreground", "Background", "Orphan"].contains(policy) {
-            errors.append(
-                FieldError(
-                    .notSupported, "propagationPolicy", badValue: .string(policy),
-                    detail: #"supported values: "Foreground", "Background", "Orphan", "nil""#))
-        }
-        _ = DryRun.read(options.dryRun, &errors)
-        return errors
-    }
-
-    /// Whether the object is the one that the client means.
-    package static func check<Object: KubernetesObject>(
-        _ preconditions: Preconditions?, _ object: Object
-    ) throws(APIError) {
-        guard let preconditions else { return }
-        func refuse(_ why: String) -> APIError {
-            var kind = Object.resource
-            // Upstream names the kind here, not the resource.
-            kind.plural = kind.kind
-            return .conflict(kind, object.metadata.name, why)
-        }
-        if let uid = preconditions.uid, uid != object.metadata.uid {
-            throw refuse(
-                "the UID in the precondition (\(uid)) does not match the UID in record "
-                    + "(\(object.metadata.uid)). The object might have been deleted and then recreated")
-        }
-        if let version = preconditions.resourceVersion, version != object.metadata.resourceVersion {
-            throw refuse(
-                "the ResourceVersion in the precondition (\(version)) does not match the ResourceVersion "
-                    + "in record (\(object.metadata.resourceVersion)). The object might have been modified")
-        }
     }
 }

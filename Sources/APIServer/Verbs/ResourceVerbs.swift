@@ -31,7 +31,7 @@ struct ResourceVerbs<Object: KubernetesObject>: Sendable {
         if !info.subresource.isEmpty { return try await runSubresource() }
         guard resource.verbs.contains(info.verb) else { throw .methodNotAllowed }
         switch info.verb {
-        case "get": return try get()
+        case "get": return try await get()
         case "list": return try await list()
         case "watch": return try await watch()
         case "create":
@@ -52,7 +52,7 @@ struct ResourceVerbs<Object: KubernetesObject>: Sendable {
         let verb = info.verb == "watch" || info.verb == "list" ? "get" : info.verb
         guard subresource.verbs.contains(verb) else { throw .methodNotAllowed }
         switch (info.subresource, verb) {
-        case ("status", "get"), ("ephemeralcontainers", "get"): return try get()
+        case ("status", "get"), ("ephemeralcontainers", "get"): return try await get()
         case ("status", "update"): return try await update(.status)
         case ("status", "patch"): return try await patch(.status)
         case ("scale", "get"): return try getScale()
@@ -67,8 +67,8 @@ struct ResourceVerbs<Object: KubernetesObject>: Sendable {
 
     // MARK: Get
 
-    func get() throws(APIError) -> Answer {
-        _ = try Revisions.parse(context.query.first("resourceVersion") ?? "")
+    func get() async throws(APIError) -> Answer {
+        try await core.wait(for: try Revisions.parse(context.query.first("resourceVersion") ?? ""))
         return Answer(.object(try stored(info.name).bytes), warnings: standingWarnings)
     }
 

@@ -5,7 +5,7 @@ import ObjectStore
 
 extension ResourceVerbs {
     func watch() async throws(APIError) -> Answer {
-        let query = try ListQuery(context.query, isWatch: true, selectable: fieldLabels)
+        let query = try listQuery(isWatch: true)
         let filter = ObjectFilter(labels: query.labels, fields: query.fields)
         var answer = WatchAnswer(
             initial: [], marksInitialEnd: false, initialRevision: 0, stream: nil, failure: nil,
@@ -74,6 +74,20 @@ extension ListQuery.Moment {
     }
 }
 
+/// When a watch tells how far it has come, if nothing happens.
+package enum WatchPacing {
+    /// Upstream's pace of bookmarks.
+    static let interval: Duration = .seconds(60)
+    /// A last bookmark comes so long before the end, so that the next watch can go on from there.
+    static let farewell: Duration = .seconds(2)
+
+    /// How long to wait before something is due, for a watch that ends in `left`.
+    package static func pause(left: Duration) -> Duration {
+        if left > interval + farewell { return interval }
+        return left > farewell ? left - farewell : left
+    }
+}
+
 /// Writes a running watch to its client.
 struct WatchWriter: Sendable {
     /// Lines are collected up to this many bytes before they are written.
@@ -86,13 +100,26 @@ struct WatchWriter: Sendable {
 
     /// Runs until the client goes, the time is over, or the watcher falls too far behind.
     func run(_ writer: any ResponseWriter) async throws {
-        let timeout = answer.timeout
-        let clock = clock
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await send(to: writer) }
-            group.addTask { try? await clock.sleep(for: timeout) }
+            group.addTask { await passTime() }
             try await group.next()
             group.cancelAll()
+        }
+    }
+
+    /// Returns when the time is over; bookmarks are due on the way.
+    private func passTime() async {
+        var left = answer.timeout
+        while left > .zero {
+            let pause = WatchPacing.pause(left: left)
+            do {
+                try await clock.sleep(for: pause)
+            } catch {
+                return
+            }
+            left -= pause
+            if left > .zero, answer.view.sendsBookmarks { answer.stream?.announceProgress() }
         }
     }
 

@@ -65,7 +65,7 @@ package struct WatchView: Sendable {
 
     /// A mark of progress, for watchers that asked for them.
     package mutating func bookmark(_ revision: Revision, endsInitialEvents: Bool = false) -> WatchLine? {
-        guard sendsBookmarks, endsInitialEvents || revision > told else { return nil }
+        guard sendsBookmarks, endsInitialEvents || revision >= told else { return nil }
         told = max(told, revision)
         var writer = JSONWriter(capacity: 192)
         writer.beginObject()

@@ -9,6 +9,7 @@ final class GarbageCollector: Controller {
     let name = "garbage-collector"
 
     private let context: ControllerContext
+    private let recorder: EventRecorder
     private let graph = Mutex(OwnerGraph())
     private let queue = WorkQueue<Work>()
     /// Events own nothing and are many; they go by their age.
@@ -27,6 +28,7 @@ final class GarbageCollector: Controller {
 
     init(_ context: ControllerContext) {
         self.context = context
+        recorder = context.recorder("garbage-collector-controller")
     }
 
     func run() async throws {
@@ -54,7 +56,8 @@ final class GarbageCollector: Controller {
                 case .delete(let object, let foreground): "delete \(object.uid) \(foreground)"
                 case .dropOwners(let object, let uids): "drop \(object.uid) \(uids.sorted())"
                 case .removeFinalizer(let object, let finalizer): "finalizer \(object.uid) \(finalizer)"
-                case .verify(let owner, _): "verify \(owner.uid)"
+                case .report(let object, let owner): "report \(object.uid) \(owner.uid)"
+                case .verify(let owner, let namespace): "verify \(owner.uid) \(namespace)"
                 }
             queue.add(Work(id: id, action: action))
         }
@@ -69,6 +72,8 @@ final class GarbageCollector: Controller {
                 try await edit(object) { $0.ownerReferences.removeAll { uids.contains($0.uid) } }
             case .removeFinalizer(let object, let finalizer):
                 try await edit(object) { $0.finalizers.removeAll { $0 == finalizer } }
+            case .report(let object, let owner):
+                report(object, owner)
             case .verify(let owner, let namespace):
                 try await verify(owner, namespace: namespace)
             }
@@ -87,7 +92,14 @@ final class GarbageCollector: Controller {
         preconditions.uid = live.uid
         preconditions.resourceVersion = live.resourceVersion
         options.preconditions = preconditions
-        options.propagationPolicy = foreground ? "Foreground" : "Background"
+        // What somebody asked for when deleting the object itself still holds.
+        if foreground || live.finalizers.contains(Finalizer.foreground) {
+            options.propagationPolicy = "Foreground"
+        } else if live.finalizers.contains(Finalizer.orphan) {
+            options.propagationPolicy = "Orphan"
+        } else {
+            options.propagationPolicy = "Background"
+        }
         try await kind.delete(context.client, object.namespace, object.name, options)
     }
 
@@ -98,9 +110,25 @@ final class GarbageCollector: Controller {
         }
     }
 
+    private func report(_ object: OwnedObject, _ owner: OwnerReference) {
+        var reference = ObjectReference()
+        reference.kind = object.kind.kind
+        reference.apiVersion = object.kind.apiVersion
+        reference.namespace = object.namespace
+        reference.name = object.name
+        reference.uid = object.uid
+        recorder.record(
+            object: reference, type: "Warning", reason: "OwnerRefInvalidNamespace",
+            message: "ownerRef [\(owner.apiVersion)/\(owner.kind), namespace: \(object.namespace), "
+                + "name: \(owner.name), uid: \(owner.uid)] does not exist in namespace \"\(object.namespace)\""
+        )
+    }
+
     private func verify(_ owner: OwnerReference, namespace: String) async throws {
         // An owner of a kind we do not serve cannot be judged: its dependants stay.
         guard let kind = handle(owner.kind, owner.apiVersion) else { return }
+        // Nor can one that has no namespace to be looked for in.
+        if kind.kind.isNamespaced, namespace.isEmpty { return }
         do {
             let live = try await kind.metadata(
                 context.client, kind.kind.isNamespaced ? namespace : "", owner.name)
@@ -108,7 +136,7 @@ final class GarbageCollector: Controller {
         } catch let error as APIError where error.isNotFound {
             // Absent, as is one whose name has been taken by another.
         }
-        enqueue(graph.withLock { $0.confirmAbsent(ownerUID: owner.uid) })
+        enqueue(graph.withLock { $0.confirmAbsent(ownerUID: owner.uid, namespace: namespace) })
     }
 
     private func handle(_ kind: String, _ apiVersion: String) -> KindHandle? {

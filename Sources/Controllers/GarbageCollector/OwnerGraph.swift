@@ -39,6 +39,8 @@ package enum CollectorAction: Sendable, Equatable {
     /// Take references to owners that are gone off an object that has another owner.
     case dropOwners(OwnedObject, uids: Set<String>)
     case removeFinalizer(OwnedObject, String)
+    /// Tell that an object names an owner where it cannot be: namespaces do not own each other's objects.
+    case report(OwnedObject, owner: OwnerReference)
     /// An owner that was never seen: ask the server whether it exists.
     case verify(owner: OwnerReference, namespace: String)
 }
@@ -50,7 +52,8 @@ package enum CollectorAction: Sendable, Equatable {
 package struct OwnerGraph: Sendable {
     private var objects: [String: OwnedObject] = [:]
     private var dependents: [String: Set<String>] = [:]
-    private var absent: Set<String> = []
+    /// Owners that do not exist, and the namespaces in which they do not.
+    private var absent: [String: Set<String>] = [:]
 
     package init() {}
 
@@ -58,7 +61,7 @@ package struct OwnerGraph: Sendable {
     package mutating func observe(_ object: OwnedObject) -> [CollectorAction] {
         if let before = objects[object.uid] { unlink(before) }
         objects[object.uid] = object
-        absent.remove(object.uid)
+        absent[object.uid] = nil
         for owner in object.owners { dependents[owner.uid, default: []].insert(object.uid) }
         var actions = judge(object)
         actions += progress(of: object)
@@ -73,20 +76,23 @@ package struct OwnerGraph: Sendable {
         guard let object = objects.removeValue(forKey: uid) else { return [] }
         unlink(object)
         let left = dependents[uid] ?? []
-        if !left.isEmpty { absent.insert(uid) }
+        let namespaces = left.compactMap { objects[$0]?.namespace }
+            .filter { object.namespace.isEmpty || object.namespace == $0 }
+        if !namespaces.isEmpty { absent[uid] = Set(namespaces) }
         var actions = left.compactMap { objects[$0] }.sorted { $0.uid < $1.uid }.flatMap { judge($0) }
         for owner in object.owners {
             if let owner = objects[owner.uid] { actions += progress(of: owner) }
-            if dependents[owner.uid] == nil { absent.remove(owner.uid) }
+            if dependents[owner.uid] == nil { absent[owner.uid] = nil }
         }
         return actions
     }
 
-    /// Notes the server's answer that an owner does not exist.
-    package mutating func confirmAbsent(ownerUID uid: String) -> [CollectorAction] {
+    /// Notes the server's answer that an owner does not exist, for dependants in a namespace.
+    package mutating func confirmAbsent(ownerUID uid: String, namespace: String) -> [CollectorAction] {
         guard objects[uid] == nil, let left = dependents[uid] else { return [] }
-        absent.insert(uid)
-        return left.compactMap { objects[$0] }.sorted { $0.uid < $1.uid }.flatMap { judge($0) }
+        absent[uid, default: []].insert(namespace)
+        return left.compactMap { objects[$0] }.filter { $0.namespace == namespace }.sorted { $0.uid < $1.uid }
+            .flatMap { judge($0) }
     }
 
     private mutating func unlink(_ object: OwnedObject) {
@@ -105,12 +111,16 @@ package struct OwnerGraph: Sendable {
         var solid = 0
         for reference in object.owners {
             if let owner = objects[reference.uid] {
-                if owner.waitsForDependents {
+                if !owner.namespace.isEmpty, owner.namespace != object.namespace {
+                    actions.append(.report(object, owner: reference))
+                    // Where an object without a namespace would have its owner, nobody can look.
+                    if object.namespace.isEmpty { solid += 1 } else { gone.insert(reference.uid) }
+                } else if owner.waitsForDependents {
                     waiting.insert(reference.uid)
                 } else {
                     solid += 1
                 }
-            } else if absent.contains(reference.uid) {
+            } else if absent[reference.uid]?.contains(object.namespace) == true {
                 gone.insert(reference.uid)
             } else {
                 solid += 1
@@ -129,7 +139,8 @@ package struct OwnerGraph: Sendable {
 
     /// What an owner that is being deleted waits for.
     private func progress(of owner: OwnedObject) -> [CollectorAction] {
-        let left = (dependents[owner.uid] ?? []).compactMap { objects[$0] }.sorted { $0.uid < $1.uid }
+        let left = (dependents[owner.uid] ?? []).compactMap { objects[$0] }
+            .filter { owner.namespace.isEmpty || owner.namespace == $0.namespace }.sorted { $0.uid < $1.uid }
         if owner.orphansDependents {
             if left.isEmpty { return [.removeFinalizer(owner, Finalizer.orphan)] }
             return left.map { .dropOwners($0, uids: [owner.uid]) }

@@ -53,9 +53,18 @@ struct KindHandle: Sendable {
         KindHandle(Pod.self), KindHandle(Service.self), KindHandle(Endpoints.self),
         KindHandle(EndpointSlice.self), KindHandle(Deployment.self), KindHandle(ReplicaSet.self),
         KindHandle(ConfigMap.self), KindHandle(Secret.self), KindHandle(ServiceAccount.self),
-        KindHandle(Lease.self), KindHandle(Event.self),
+        KindHandle(Lease.self), KindHandle(Event.self), KindHandle(StatefulSet.self),
+        KindHandle(DaemonSet.self), KindHandle(ControllerRevision.self), KindHandle(Job.self),
+        KindHandle(CronJob.self), KindHandle(ReplicationController.self), KindHandle(PodTemplate.self),
+        KindHandle(HorizontalPodAutoscaler.self), KindHandle(Ingress.self),
+        KindHandle(NetworkPolicy.self), KindHandle(PodDisruptionBudget.self), KindHandle(Role.self),
+        KindHandle(RoleBinding.self),
     ]
 
     /// The kinds without a namespace that can own.
-    static let clusterScoped: [KindHandle] = [KindHandle(Node.self), KindHandle(Namespace.self)]
+    static let clusterScoped: [KindHandle] = [
+        KindHandle(Node.self), KindHandle(Namespace.self), KindHandle(ClusterRole.self),
+        KindHandle(ClusterRoleBinding.self), KindHandle(IngressClass.self), KindHandle(ServiceCIDR.self),
+        KindHandle(IPAddress.self),
+    ]
 }

@@ -15,13 +15,15 @@ public final class APIServer: HTTPResponder {
     private let system: SystemPaths
     private let addresses: ServiceAddresses
     private let configuration: APIServerConfiguration
+    private let audit: Audit?
 
     /// Sets the server up, with the Service addresses that are in use taken from the store.
     ///
     /// - Parameters:
     ///   - credentials: nil when nobody from outside is to be let in.
     ///   - nodes: reaches the agents behind `pods/log`, `exec`, `attach` and `portforward`.
-    /// - Throws: `configuration` when the Service range makes no sense.
+    /// - Throws: `configuration` when the Service range or the audit policy makes no sense, `audit` when the audit
+    ///   log cannot be opened.
     public init(
         configuration: APIServerConfiguration, store: ObjectStore,
         credentials: (any CredentialVerifier)?, nodes: any NodeConnector, logger: Logger
@@ -34,6 +36,12 @@ public final class APIServer: HTTPResponder {
         }
         self.configuration = configuration
         self.nodes = nodes
+        if let wanted = configuration.audit {
+            let now = configuration.preciseNow
+            audit = try Audit(wanted, now: now, logger: logger)
+        } else {
+            audit = nil
+        }
         let addresses = ServiceAddresses(range: range, nodePorts: configuration.nodePorts)
         self.addresses = addresses
         let registry = Registry.standard(addresses: addresses, now: configuration.now)
@@ -44,16 +52,7 @@ public final class APIServer: HTTPResponder {
         self.core = core
         authenticator = Authenticator(
             credentials: credentials,
-            exists: { subject in
-                guard
-                    let account = core.find(
-                        ServiceAccount.self, subject.serviceAccount, namespace: subject.namespace),
-                    account.metadata.uid == subject.serviceAccountUID
-                else { return false }
-                guard let pod = subject.podName else { return true }
-                return core.find(Pod.self, pod, namespace: subject.namespace)?.metadata.uid
-                    == subject.podUID
-            }, audiences: configuration.audiences)
+            exists: { TokenBinding(core: core).exists($0, $1) }, audiences: configuration.audiences)
         system = SystemPaths(
             discovery: DiscoveryDocuments(registry), documents: OpenAPIDocuments(registry: registry),
             health: { [HealthCheck("ping"), HealthCheck("etcd")] },
@@ -77,6 +76,7 @@ public final class APIServer: HTTPResponder {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.bootstrap().run() }
             group.addTask { await expiry.run() }
+            if let audit { group.addTask { await audit.run() } }
             try await group.waitForAll()
         }
     }
@@ -96,6 +96,13 @@ public final class APIServer: HTTPResponder {
     // MARK: Requests
 
     public func respond(to request: HTTPRequest) async -> HTTPResponse {
+        guard let audit else { return await answer(request, nil) }
+        let record = AuditRecord(audit, request, RequestInfo(request, request.pathSegments))
+        return record.finish(await answer(request, record))
+    }
+
+    private func answer(_ original: HTTPRequest, _ record: AuditRecord?) async -> HTTPResponse {
+        var request = original
         let isPretty = APIServer.wantsPretty(request)
         var form = ResponseForm(isPretty: isPretty)
         do {
@@ -110,9 +117,16 @@ public final class APIServer: HTTPResponder {
                 throw APIError.notAcceptable(ResponseForm.acceptedTypes)
             }
             let caller = try await authenticator.user(of: request)
+            if let record, record.begin(caller), !request.headers.contains(name: "upgrade") {
+                let body = try await RequestContext.body(of: request)
+                record.received(body, contentType: request.headers.first(name: "content-type"))
+                request.body = .bytes(body)
+            }
             let user = try Impersonation.user(caller, request.headers, core.authorizer)
+            if user != caller { record?.impersonated(user) }
             let attributes = AccessAttributes(info)
             let decision = core.authorizer.decide(user, attributes)
+            record?.decided(decision)
             guard decision.isAllowed else {
                 throw APIError.forbidden(user, attributes, reason: decision.reason)
             }

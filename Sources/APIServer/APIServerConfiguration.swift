@@ -12,13 +12,36 @@ public struct APIServerConfiguration: Sendable {
     public var advertisedPort = 6443
     /// Who service account tokens are meant for, and whose they are by default.
     public var audiences = ["https://kubernetes.default.svc.cluster.local"]
+    /// What is kept of requests, and where; nil: nothing is.
+    public var audit: AuditConfiguration?
     /// The wall clock.
     public var now: @Sendable () -> Time = { Time.now() }
+    /// The same to the microsecond, for the audit log.
+    public var preciseNow: @Sendable () -> MicroTime = { MicroTime.now() }
     /// What watches wait with.
     public var clock: any Clock<Duration> = ContinuousClock()
 
     /// The defaults.
     public init() {}
+}
+
+/// An audit log: the lines of a file, one `audit.k8s.io/v1` Event each.
+public struct AuditConfiguration: Sendable, Hashable {
+    /// The text of an `audit.k8s.io/v1` Policy, YAML or JSON.
+    public var policy: [UInt8]
+    /// The file; "-" is the standard output.
+    public var path: String
+    /// The size in MiB beyond which a new file is begun.
+    public var maximumSize: Int
+    /// How many earlier files are kept; 0: all.
+    public var maximumBackups: Int
+
+    public init(policy: [UInt8], path: String, maximumSize: Int = 100, maximumBackups: Int = 0) {
+        self.policy = policy
+        self.path = path
+        self.maximumSize = maximumSize
+        self.maximumBackups = maximumBackups
+    }
 }
 
 /// Why the API server cannot do its work.
@@ -28,6 +51,8 @@ public struct APIServerError: Error, Sendable, CustomStringConvertible {
         case configuration
         /// What every cluster must have could not be written.
         case bootstrap
+        /// The audit log cannot be written.
+        case audit
     }
     public var code: Code
     public var message: String

@@ -25,6 +25,15 @@ public struct ClusterConfiguration: Sendable, Equatable {
     /// The domain of Service names.
     public var clusterDomain = "cluster.local"
 
+    /// An audit policy (`audit.k8s.io/v1` Policy); nil: no request is kept.
+    public var auditPolicyFile: String?
+    /// The file that audit events go to; "-" is the standard output.
+    public var auditLogPath: String?
+    /// The size in MiB beyond which a new audit log is begun.
+    public var auditLogMaximumSize = 100
+    /// How many earlier audit logs are kept; 0: all.
+    public var auditLogMaximumBackups = 0
+
     /// The address of `default/kubernetes`: the first of the Service range.
     var apiServiceAddress: String { Self.address(1, of: serviceCIDR) ?? "10.96.0.1" }
 

@@ -14,11 +14,31 @@ struct Credentials: CredentialVerifier {
     }
 
     func verify(token: String, audiences: [String]) throws -> TokenSubject {
+        if let legacy = try tokens.verifyLegacy(token) {
+            guard audiences.isEmpty || audiences.contains(tokens.issuer) else {
+                throw PKIError(.wrongAudience, "the token is meant for the API server only")
+            }
+            var subject = TokenSubject(
+                namespace: legacy.namespace, serviceAccount: legacy.serviceAccount.name,
+                serviceAccountUID: legacy.serviceAccount.uid, secret: .init(name: legacy.secret, uid: ""))
+            subject.isHeldBySecret = true
+            return subject
+        }
         let claims = try tokens.verify(token, audiences: audiences, at: Time.now().seconds)
-        return TokenSubject(
+        var subject = TokenSubject(
             namespace: claims.namespace, serviceAccount: claims.serviceAccount.name,
-            serviceAccountUID: claims.serviceAccount.uid, podName: claims.pod?.name, podUID: claims.pod?.uid,
-            audiences: claims.audiences)
+            serviceAccountUID: claims.serviceAccount.uid, pod: Self.bound(claims.pod),
+            secret: Self.bound(claims.secret), node: Self.bound(claims.node), audiences: claims.audiences)
+        subject.identifier = claims.identifier
+        return subject
+    }
+
+    private static func bound(_ reference: ServiceAccountClaims.Reference?) -> TokenSubject.Bound? {
+        reference.map { .init(name: $0.name, uid: $0.uid) }
+    }
+
+    private static func reference(_ bound: TokenSubject.Bound?) -> ServiceAccountClaims.Reference? {
+        bound.map { .init(name: $0.name, uid: $0.uid) }
     }
 
     func issue(_ subject: TokenSubject, lifetimeSeconds: Int) throws -> IssuedToken {
@@ -28,7 +48,8 @@ struct Credentials: CredentialVerifier {
             issuedAt: now,
             identifier: UUID().uuidString.lowercased(), namespace: subject.namespace,
             serviceAccount: .init(name: subject.serviceAccount, uid: subject.serviceAccountUID),
-            pod: subject.podName.map { .init(name: $0, uid: subject.podUID ?? "") })
+            pod: Self.reference(subject.pod), node: Self.reference(subject.node),
+            secret: Self.reference(subject.secret))
         return IssuedToken(token: try tokens.sign(claims), expiration: Time(seconds: now + lifetimeSeconds))
     }
 }

@@ -10,6 +10,7 @@ import Logging
 import NIOPosix
 import Netlink
 import NodeAgent
+import PKI
 import PodNetwork
 import Scheduler
 import ServiceProxy
@@ -63,7 +64,14 @@ struct Rooms: Sendable {
                 client: client("system:kube-controller-manager", as: "kube-controller-manager"),
                 informers: informers,
                 logger: log("controllers")),
-            certificateAuthority: keys.authority.certificatePEM
+            certificateAuthority: keys.authority.certificatePEM,
+            signToken: { account, secret in
+                try keys.tokens.sign(
+                    LegacyServiceAccountClaims(
+                        namespace: account.metadata.namespace,
+                        serviceAccount: .init(name: account.metadata.name, uid: account.metadata.uid),
+                        secret: secret))
+            }
         ) { account in
             client(
                 "system:serviceaccount:kube-system:\(account)", as: "kube-controller-manager",

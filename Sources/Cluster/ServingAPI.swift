@@ -31,6 +31,12 @@ struct ServingAPI: Sendable {
         apiConfiguration.advertisedAddress = address
         apiConfiguration.advertisedPort = configuration.apiPort
         apiConfiguration.audiences = [keys.tokens.issuer]
+        if let policy = configuration.auditPolicyFile, let path = configuration.auditLogPath {
+            apiConfiguration.audit = AuditConfiguration(
+                policy: try Files.read(policy), path: path,
+                maximumSize: configuration.auditLogMaximumSize,
+                maximumBackups: configuration.auditLogMaximumBackups)
+        }
         api = try APIServer(
             configuration: apiConfiguration, store: store,
             credentials: Credentials(certificates: keys.verifier, tokens: keys.tokens), nodes: nodes,

@@ -1,4 +1,5 @@
-import KubernetesClient
+public import KubernetesAPI
+public import KubernetesClient
 
 /// All controllers, on one set of caches.
 public struct ControllerManager: Sendable {
@@ -6,10 +7,12 @@ public struct ControllerManager: Sendable {
 
     /// - Parameters:
     ///   - certificateAuthority: PEM, published in every namespace.
+    ///   - signToken: makes the token that a service account's secret holds.
     ///   - client: makes the client of a service account in `kube-system`. Each controller writes under one of
     ///     its own, whose role (`system:controller:NAME`) allows what that controller does and no more.
     public init(
         _ context: ControllerContext, certificateAuthority: String,
+        signToken: @escaping @Sendable (ServiceAccount, _ secret: String) throws -> String,
         client: (_ serviceAccount: String) -> KubernetesClient
     ) {
         func acting(as account: String) -> ControllerContext {
@@ -28,6 +31,9 @@ public struct ControllerManager: Sendable {
                 certificateAuthority: certificateAuthority),
             GarbageCollector(acting(as: "generic-garbage-collector")),
             NodeLifecycleController(acting(as: "node-controller")),
+            TokenController(
+                context,
+                contents: TokenSecret(certificateAuthority: certificateAuthority, sign: signToken)),
             ClusterRoleAggregationController(acting(as: "clusterrole-aggregation-controller")),
         ]
     }

@@ -66,8 +66,18 @@ public struct ServiceAccountTokens: Sendable {
     /// A token with these claims.
     /// - Throws: `PKIError` with `creation`.
     public func sign(_ claims: ServiceAccountClaims) throws(PKIError) -> String {
+        try sign(claims.jsonValue)
+    }
+
+    /// A token that lasts as long as the secret it stands in.
+    /// - Throws: `PKIError` with `creation`.
+    public func sign(_ claims: LegacyServiceAccountClaims) throws(PKIError) -> String {
+        try sign(claims.jsonValue)
+    }
+
+    private func sign(_ claims: JSONValue) throws(PKIError) -> String {
         let header: JSONValue = ["alg": "ES256", "kid": .string(keyID)]
-        let signed = Base64URL.encode(header.json()) + "." + Base64URL.encode(claims.jsonValue.json())
+        let signed = Base64URL.encode(header.json()) + "." + Base64URL.encode(claims.json())
         do {
             let signature = try key.signature(for: Array(signed.utf8))
             return signed + "." + Base64URL.encode(Array(signature.rawRepresentation))
@@ -85,6 +95,32 @@ public struct ServiceAccountTokens: Sendable {
     public func verify(
         _ token: String, audiences: [String], at now: Int
     ) throws(PKIError) -> ServiceAccountClaims {
+        let claims = try ServiceAccountClaims(try genuine(token))
+        guard claims.issuer == issuer else {
+            throw PKIError(.wrongIssuer, "the token was issued by \"\(claims.issuer)\", not by \"\(issuer)\"")
+        }
+        guard now < claims.expiration else {
+            throw PKIError(.expired, "service account token has expired")
+        }
+        guard claims.notBefore <= now else {
+            throw PKIError(.expired, "service account token is not valid yet")
+        }
+        guard audiences.isEmpty || !Set(audiences).isDisjoint(with: claims.audiences) else {
+            throw PKIError(
+                .wrongAudience, "the token is meant for \(claims.audiences), expected one of \(audiences)")
+        }
+        return claims
+    }
+
+    /// What the token of a secret says, once it is known to be genuine; nil when it is a token of the other sort.
+    /// Whether the secret still holds it is for the caller to see.
+    /// - Throws: `PKIError` with `malformed` or `badSignature`.
+    public func verifyLegacy(_ token: String) throws(PKIError) -> LegacyServiceAccountClaims? {
+        try LegacyServiceAccountClaims(try genuine(token))
+    }
+
+    /// The claims of a token that was signed here.
+    private func genuine(_ token: String) throws(PKIError) -> JSONValue {
         let parts =
             token.utf8.count <= Self.sizeLimit
             ? token.split(separator: ".", omittingEmptySubsequences: false) : []
@@ -106,21 +142,7 @@ public struct ServiceAccountTokens: Sendable {
         guard let json = try? JSONValue(json: claimBytes) else {
             throw PKIError(.malformed, "the token's claims are not JSON")
         }
-        let claims = try ServiceAccountClaims(json)
-        guard claims.issuer == issuer else {
-            throw PKIError(.wrongIssuer, "the token was issued by \"\(claims.issuer)\", not by \"\(issuer)\"")
-        }
-        guard now < claims.expiration else {
-            throw PKIError(.expired, "service account token has expired")
-        }
-        guard claims.notBefore <= now else {
-            throw PKIError(.expired, "service account token is not valid yet")
-        }
-        guard audiences.isEmpty || !Set(audiences).isDisjoint(with: claims.audiences) else {
-            throw PKIError(
-                .wrongAudience, "the token is meant for \(claims.audiences), expected one of \(audiences)")
-        }
-        return claims
+        return json
     }
 
     // MARK: Discovery

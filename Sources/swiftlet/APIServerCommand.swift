@@ -25,6 +25,8 @@ struct APIServerCommand: AsyncParsableCommand {
     @Option(help: "Addresses of Services.")
     var serviceCIDR = ClusterConfiguration().serviceCIDR
 
+    @OptionGroup(title: "Audit") var audit: AuditOptions
+
     @Option(help: "Least severe log messages to show: trace, debug, info, notice, warning, error.")
     var logLevel = LogLevel.notice
 
@@ -33,6 +35,7 @@ struct APIServerCommand: AsyncParsableCommand {
         configuration.stateDirectory = dataDir
         configuration.apiPort = port
         try configuration.setServiceCIDR(serviceCIDR)
+        audit.apply(to: &configuration)
         logLevel.bootstrap()
         try await RunningAPIServer.run(
             configuration, progress: Progress(isDetached: false), logger: Logger(label: "swiftlet"))

@@ -40,6 +40,8 @@ struct Up: AsyncParsableCommand {
         help: "Put a 'swiftlet' context into your kubeconfig and make it the current one.")
     var kubeconfig = true
 
+    @OptionGroup(title: "Audit") var audit: AuditOptions
+
     @Option(help: "Least severe log messages to show: trace, debug, info, notice, warning, error.")
     var logLevel = LogLevel.notice
 
@@ -53,6 +55,7 @@ struct Up: AsyncParsableCommand {
         configuration.nodeAddress = nodeAddress
         configuration.podCIDR = podCIDR
         try configuration.setServiceCIDR(serviceCIDR)
+        audit.apply(to: &configuration)
         if detach {
             try Preparation.check(configuration)
             let arguments = CommandLine.arguments.dropFirst().filter { $0 != "--detach" && $0 != "-d" }

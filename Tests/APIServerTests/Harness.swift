@@ -12,13 +12,16 @@ struct Harness {
     let server: APIServer
     let nodes: RecordingConnector
 
-    init(prepared: Bool = true) async throws {
+    init(
+        prepared: Bool = true, configure: (inout APIServerConfiguration) -> Void = { _ in }
+    ) async throws {
         let logger = Logger(label: "swiftlet.apiserver.test") { _ in SwiftLogNoOpLogHandler() }
         store = try await ObjectStore.open(.memory, logger: logger)
         nodes = RecordingConnector()
         var configuration = APIServerConfiguration()
         configuration.advertisedAddress = "10.200.0.2"
         configuration.now = { Time(seconds: 1_800_000_000) }
+        configure(&configuration)
         server = try APIServer(
             configuration: configuration, store: store, credentials: FakeCredentials(), nodes: nodes,
             logger: logger)

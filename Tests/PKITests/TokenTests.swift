@@ -36,6 +36,28 @@ struct TokenTests {
         #expect(try ServiceAccountClaims(json) == claims())
     }
 
+    @Test("A secret's token says what upstream's does, and is no token of the other sort")
+    func legacy() throws {
+        let tokens = ServiceAccountTokens(issuer: issuer)
+        let claims = LegacyServiceAccountClaims(
+            namespace: "shop", serviceAccount: .init(name: "web", uid: "u1"), secret: "web-token")
+        #expect(
+            String(decoding: claims.jsonValue.json(), as: UTF8.self)
+                == #"{"iss":"kubernetes/serviceaccount","kubernetes.io/serviceaccount/namespace":"shop","#
+                + #""kubernetes.io/serviceaccount/secret.name":"web-token","#
+                + #""kubernetes.io/serviceaccount/service-account.name":"web","#
+                + #""kubernetes.io/serviceaccount/service-account.uid":"u1","#
+                + #""sub":"system:serviceaccount:shop:web"}"#)
+        let token = try tokens.sign(claims)
+        #expect(try tokens.verifyLegacy(token) == claims)
+        #expect(try tokens.verifyLegacy(try tokens.sign(self.claims())) == nil)
+        #expect(throws: PKIError.self) { try tokens.verify(token, audiences: [], at: 1000) }
+        #expect(throws: PKIError.self) { try ServiceAccountTokens(issuer: issuer).verifyLegacy(token) }
+        #expect(throws: PKIError.self) {
+            try LegacyServiceAccountClaims(["iss": "kubernetes/serviceaccount", "sub": "x"])
+        }
+    }
+
     @Test("Time, audience, issuer and key are checked")
     func refused() throws {
         let tokens = ServiceAccountTokens(issuer: issuer)

@@ -1,3 +1,4 @@
+import Crypto
 import HTTPService
 public import KubernetesAPI
 
@@ -14,24 +15,45 @@ public struct IssuedToken: Sendable, Hashable {
 
 /// What a service account token says.
 public struct TokenSubject: Sendable, Hashable {
+    /// An object that a token is bound to: it ends with it.
+    public struct Bound: Sendable, Hashable {
+        public var name: String
+        /// Empty where the token does not say it.
+        public var uid: String
+
+        public init(name: String, uid: String) {
+            self.name = name
+            self.uid = uid
+        }
+    }
+
     public var namespace: String
     public var serviceAccount: String
     public var serviceAccountUID: String
-    /// The pod that the token is bound to, if it is.
-    public var podName: String?
-    public var podUID: String?
-    /// The audiences that were asked for and that the token is meant for.
+    /// The pod that the token is bound to.
+    public var pod: Bound?
+    /// The secret that the token is bound to, or that holds it.
+    public var secret: Bound?
+    /// The node of that pod, or the node that the token is bound to.
+    public var node: Bound?
+    /// The audiences that the token is meant for; empty for one that a secret holds, which is meant for the
+    /// API server.
     public var audiences: [String]
+    /// The token's own name (`jti`).
+    public var identifier = ""
+    /// Whether it is the token that the secret holds, which has no other end.
+    public var isHeldBySecret = false
 
     public init(
-        namespace: String, serviceAccount: String, serviceAccountUID: String, podName: String? = nil,
-        podUID: String? = nil, audiences: [String] = []
+        namespace: String, serviceAccount: String, serviceAccountUID: String, pod: Bound? = nil,
+        secret: Bound? = nil, node: Bound? = nil, audiences: [String] = []
     ) {
         self.namespace = namespace
         self.serviceAccount = serviceAccount
         self.serviceAccountUID = serviceAccountUID
-        self.podName = podName
-        self.podUID = podUID
+        self.pod = pod
+        self.secret = secret
+        self.node = node
         self.audiences = audiences
     }
 }
@@ -55,8 +77,8 @@ public protocol CredentialVerifier: Sendable {
 /// Finds out who makes a request.
 struct Authenticator: Sendable {
     let credentials: (any CredentialVerifier)?
-    /// Whether a service account and a pod of these identities exist: tokens end with them.
-    let exists: @Sendable (TokenSubject) -> Bool
+    /// Whether what a token stands for and is bound to exists: it ends with them.
+    let exists: @Sendable (TokenSubject, _ token: String) -> Bool
     /// For whom a token must be meant to be taken.
     let audiences: [String]
 
@@ -70,28 +92,50 @@ struct Authenticator: Sendable {
             guard let credentials, let holder = try? await credentials.identity(ofCertificates: chain) else {
                 throw .unauthorized()
             }
-            return User(name: holder.name, groups: holder.groups).authenticated()
+            return User(
+                name: holder.name, groups: holder.groups,
+                extra: [Self.credential: ["X509SHA256=" + Self.fingerprint(chain[0])]]
+            ).authenticated()
         default:
             break
         }
         guard let header = request.headers.first(name: "authorization") else { return .anonymous }
         let parts = header.split(separator: " ", maxSplits: 1)
         guard parts.count == 2, String(parts[0]).asciiLowercased() == "bearer" else { throw .unauthorized() }
-        return try user(token: String(parts[1].trimmed()), audiences: audiences)
+        let token = String(parts[1].trimmed())
+        return Self.user(of: try subject(token: token, audiences: audiences))
     }
 
-    func user(token: String, audiences: [String]) throws(APIError) -> User {
+    /// Whose token it is.
+    func subject(token: String, audiences: [String]) throws(APIError) -> TokenSubject {
         guard
             let credentials, let subject = try? credentials.verify(token: token, audiences: audiences),
-            exists(subject)
+            exists(subject, token)
         else { throw .unauthorized() }
-        return Authenticator.user(of: subject)
+        return subject
+    }
+
+    /// Which of a user's credentials a request came with.
+    private static let credential = "authentication.kubernetes.io/credential-id"
+
+    private static func fingerprint(_ certificate: [UInt8]) -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        var text: [UInt8] = []
+        for byte in SHA256.hash(data: certificate) {
+            text.append(digits[Int(byte >> 4)])
+            text.append(digits[Int(byte & 15)])
+        }
+        return String(decoding: text, as: UTF8.self)
     }
 
     static func user(of subject: TokenSubject) -> User {
         var extra: [String: [String]] = [:]
-        if let pod = subject.podName { extra["authentication.kubernetes.io/pod-name"] = [pod] }
-        if let uid = subject.podUID { extra["authentication.kubernetes.io/pod-uid"] = [uid] }
+        for (kind, bound) in [("pod", subject.pod), ("node", subject.node)] {
+            guard let bound else { continue }
+            extra["authentication.kubernetes.io/\(kind)-name"] = [bound.name]
+            if !bound.uid.isEmpty { extra["authentication.kubernetes.io/\(kind)-uid"] = [bound.uid] }
+        }
+        if !subject.identifier.isEmpty { extra[credential] = ["JTI=" + subject.identifier] }
         return User(
             name: "system:serviceaccount:\(subject.namespace):\(subject.serviceAccount)",
             uid: subject.serviceAccountUID,

@@ -33,6 +33,17 @@ enum ProtobufForm {
         }
     }
 
+    /// Reads what names its kind itself; nil when it is nothing that the schema knows.
+    static func decode(_ bytes: [UInt8]) -> JSONValue? {
+        guard let envelope = try? ProtobufTranscoder.envelope(bytes),
+            let schema = SchemaRegistry.shared.type(apiVersion: envelope.apiVersion, kind: envelope.kind),
+            var value = try? ProtobufTranscoder.decode(envelope.raw, schema)
+        else { return nil }
+        value["apiVersion"] = .string(envelope.apiVersion)
+        value["kind"] = .string(envelope.kind)
+        return value
+    }
+
     /// Writes an object that names its kind; nil when the schema does not know it.
     static func encode(_ json: [UInt8]) -> [UInt8]? {
         guard

@@ -51,10 +51,12 @@ struct ReviewVerbs: Sendable {
         let audiences = review.spec.audiences.isEmpty ? authenticator.audiences : review.spec.audiences
         review.status = TokenReviewStatus()
         do {
-            let user = try authenticator.user(token: review.spec.token, audiences: audiences)
+            let subject = try authenticator.subject(token: review.spec.token, audiences: audiences)
             review.status.authenticated = true
-            review.status.user = info(user)
-            review.status.audiences = audiences
+            review.status.user = info(Authenticator.user(of: subject))
+            // Those asked for that the token is meant for; one that a secret holds is meant for this server.
+            let meant = subject.audiences.isEmpty ? authenticator.audiences : subject.audiences
+            review.status.audiences = audiences.filter { meant.contains($0) }
         } catch {
             review.status.error = "invalid bearer token"
         }

@@ -71,25 +71,49 @@ struct TokenRequests: Sendable {
         return .value(request, status: .created, warnings: decoded.warnings)
     }
 
-    private func bind(_ subject: inout TokenSubject, _ bound: BoundObjectReference) throws(APIError) {
-        guard bound.kind == "Pod" else {
-            throw .badRequest("cannot bind token to object of type \(bound.apiVersion), Kind=\(bound.kind)")
+    private func bind(_ subject: inout TokenSubject, _ reference: BoundObjectReference) throws(APIError) {
+        let namespace = subject.namespace
+        switch (reference.apiVersion, reference.kind) {
+        case ("v1", "Pod"):
+            let pod = try bound(Pod.self, reference, namespace)
+            guard pod.spec.serviceAccountName == subject.serviceAccount else {
+                throw .badRequest(
+                    "cannot bind token for serviceaccount \"\(subject.serviceAccount)\" "
+                        + "to pod running with different serviceaccount name.")
+            }
+            subject.pod = .init(name: reference.name, uid: pod.metadata.uid)
+            guard !pod.spec.nodeName.isEmpty else { return }
+            // A node that is gone is named all the same.
+            subject.node = .init(
+                name: pod.spec.nodeName, uid: core.find(Node.self, pod.spec.nodeName)?.metadata.uid ?? "")
+        case ("v1", "Secret"):
+            let secret = try bound(Secret.self, reference, namespace)
+            subject.secret = .init(name: reference.name, uid: secret.metadata.uid)
+        case ("v1", "Node"):
+            let node = try bound(Node.self, reference, "")
+            subject.node = .init(name: reference.name, uid: node.metadata.uid)
+        default:
+            let version =
+                reference.apiVersion.contains("/") ? reference.apiVersion : "/" + reference.apiVersion
+            throw .badRequest("cannot bind token to object of type \(version), Kind=\(reference.kind)")
         }
-        guard let pod = core.find(Pod.self, bound.name, namespace: subject.namespace) else {
-            throw .notFound(Pod.resource, bound.name)
+    }
+
+    private func bound<Object: KubernetesObject>(
+        _ type: Object.Type, _ reference: BoundObjectReference, _ namespace: String
+    ) throws(APIError) -> Object {
+        guard let object = core.find(type, reference.name, namespace: namespace) else {
+            throw .notFound(Object.resource, reference.name)
         }
-        guard bound.uid.isEmpty || bound.uid == pod.metadata.uid else {
+        guard reference.uid.isEmpty || reference.uid == object.metadata.uid else {
+            // Upstream names the kind here, not the resource.
+            var kind = Object.resource
+            kind.plural = kind.kind
             throw .conflict(
-                Pod.resource, bound.name,
-                "the UID in the bound object reference (\(bound.uid)) does not match the UID in record. "
+                kind, reference.name,
+                "the UID in the bound object reference (\(reference.uid)) does not match the UID in record. "
                     + "The object might have been deleted and then recreated")
         }
-        guard pod.spec.serviceAccountName == subject.serviceAccount else {
-            throw .badRequest(
-                "cannot bind token for serviceaccount \"\(subject.serviceAccount)\" "
-                    + "to pod running with different serviceaccount name.")
-        }
-        subject.podName = bound.name
-        subject.podUID = pod.metadata.uid
+        return object
     }
 }

@@ -56,7 +56,10 @@ package struct RequestContext: Sendable {
     var query: QueryItems { request.query }
 
     /// The whole body.
-    func body() async throws(APIError) -> [UInt8] {
+    func body() async throws(APIError) -> [UInt8] { try await Self.body(of: request) }
+
+    /// The whole body of a request.
+    static func body(of request: HTTPRequest) async throws(APIError) -> [UInt8] {
         do {
             return try await request.body.collect(upTo: ServerCore.maximumBody)
         } catch let error as HTTPError {

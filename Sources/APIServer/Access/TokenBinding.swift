@@ -1,0 +1,41 @@
+import KubernetesAPI
+
+/// Whether the objects that a token stands for are there. Tokens end with what they are bound to, a minute after
+/// it began to go.
+struct TokenBinding: Sendable {
+    let core: ServerCore
+
+    /// Seconds that clocks may differ.
+    private static let leeway = 60
+
+    func exists(_ subject: TokenSubject, _ token: String) -> Bool {
+        let namespace = subject.namespace
+        guard
+            isThere(
+                ServiceAccount.self, namespace,
+                .init(name: subject.serviceAccount, uid: subject.serviceAccountUID))
+        else { return false }
+        if subject.isHeldBySecret {
+            guard
+                let secret = subject.secret.flatMap({ core.find(Secret.self, $0.name, namespace: namespace) })
+            else { return false }
+            return isAlive(secret.metadata) && secret.data["token"] == Array(token.utf8)
+        }
+        if let secret = subject.secret, !isThere(Secret.self, namespace, secret) { return false }
+        if let pod = subject.pod { return isThere(Pod.self, namespace, pod) }
+        if let node = subject.node { return isThere(Node.self, "", node) }
+        return true
+    }
+
+    private func isThere<Object: KubernetesObject>(
+        _ type: Object.Type, _ namespace: String, _ bound: TokenSubject.Bound
+    ) -> Bool {
+        guard let found = core.find(type, bound.name, namespace: namespace) else { return false }
+        return found.metadata.uid == bound.uid && isAlive(found.metadata)
+    }
+
+    private func isAlive(_ metadata: ObjectMeta) -> Bool {
+        guard let deletion = metadata.deletionTimestamp else { return true }
+        return core.now().seconds < deletion.seconds + Self.leeway
+    }
+}

@@ -197,7 +197,7 @@ let package = Package(
         tests("Netlink", ["CLinux"]),
         tests("Cluster", ["KubernetesJSON", yams]),
         .testTarget(
-            name: "EndToEndTests", dependencies: ["KubernetesJSON", "CLinux"],
+            name: "EndToEndTests", dependencies: ["KubernetesJSON", "CLinux", yams],
             path: "Tests/EndToEnd", swiftSettings: strict),
     ]
 )

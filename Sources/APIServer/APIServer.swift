@@ -194,6 +194,13 @@ public final class APIServer: HTTPResponder {
     /// Subresources that do more than change a stored object.
     private func special(_ context: RequestContext, _ kind: ResourceKind) async throws(APIError) -> Answer? {
         let info = context.info
+        if kind.plural == ComponentStatus.resource.plural, info.subresource.isEmpty {
+            return try ComponentStatuses(core: core, components: configuration.components)
+                .answer(context)
+        }
+        if kind.plural == "nodes", info.subresource == "proxy", !info.name.isEmpty {
+            return try await ProxyVerbs(core: core, context: context, nodes: nodes).forward()
+        }
         guard kind.isNamespaced, !info.namespace.isEmpty, !info.name.isEmpty else { return nil }
         switch (kind.plural, info.subresource, info.verb) {
         case ("pods", "binding", "create"):
@@ -202,6 +209,8 @@ public final class APIServer: HTTPResponder {
             ("pods", "attach", "get"), ("pods", "attach", "create"), ("pods", "portforward", "get"),
             ("pods", "portforward", "create"):
             return try await PodSubresources(core: core, context: context).forward(nodes)
+        case ("pods", "proxy", _), ("services", "proxy", _):
+            return try await ProxyVerbs(core: core, context: context, nodes: nodes).forward()
         case ("serviceaccounts", "token", "create"):
             return try await TokenRequests(
                 core: core, authenticator: authenticator, context: context

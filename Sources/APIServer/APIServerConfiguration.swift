@@ -14,6 +14,9 @@ public struct APIServerConfiguration: Sendable {
     public var audiences = ["https://kubernetes.default.svc.cluster.local"]
     /// What is kept of requests, and where; nil: nothing is.
     public var audit: AuditConfiguration?
+    /// The parts of the control plane that run beside the server, for ComponentStatus: their names, and what
+    /// is wrong with them or nil.
+    public var components: @Sendable () -> [(name: String, failure: String?)] = { [] }
     /// The wall clock.
     public var now: @Sendable () -> Time = { Time.now() }
     /// The same to the microsecond, for the audit log.

@@ -43,7 +43,9 @@ struct Rooms: Sendable {
         async let runtime = Self.startRuntime(configuration, network: network, logger: log("runtime"))
 
         let node = LocalNode(name: configuration.nodeName)
-        serving = try await ServingAPI(configuration, address: network.address, nodes: node, log: log)
+        serving = try await ServingAPI(
+            configuration, address: network.address, nodes: node,
+            components: ["controller-manager", "scheduler"], log: log)
 
         // One set of caches for everybody in this process; each writes under its own name.
         let (api, keys) = (serving.api, serving.keys)

@@ -17,10 +17,11 @@ struct ServingAPI: Sendable {
     /// - Parameters:
     ///   - address: where clients inside the cluster reach the server; 127.0.0.1 for nobody but this machine.
     ///   - nodes: reaches the agents behind `pods/log` and its kin.
+    ///   - components: the parts of the control plane that run in this process; none of them ends alone.
     ///   - log: makes the logger of a room.
     init(
         _ configuration: ClusterConfiguration, address: String, nodes: any NodeConnector,
-        log: (String) -> Logger
+        components: [String] = [], log: (String) -> Logger
     ) async throws {
         store = try await ObjectStore.open(.sqlite(path: configuration.databaseFile), logger: log("store"))
         keys = try Keys(configuration, nodeAddress: address)
@@ -37,6 +38,7 @@ struct ServingAPI: Sendable {
                 maximumSize: configuration.auditLogMaximumSize,
                 maximumBackups: configuration.auditLogMaximumBackups)
         }
+        apiConfiguration.components = { components.map { ($0, nil) } }
         api = try APIServer(
             configuration: apiConfiguration, store: store,
             credentials: Credentials(certificates: keys.verifier, tokens: keys.tokens), nodes: nodes,

@@ -25,6 +25,7 @@ public struct ControllerManager: Sendable {
             ReplicaSetController(acting(as: "replicaset-controller")),
             EndpointSliceController(acting(as: "endpointslice-controller")),
             EndpointsController(acting(as: "endpoint-controller")),
+            MirroringController(acting(as: "endpointslicemirroring-controller")),
             NamespaceController(acting(as: "namespace-controller")),
             NamespaceContents(
                 acting(as: "service-account-controller"), publisher: client("root-ca-cert-publisher"),

@@ -117,6 +117,9 @@ public final class ObjectStore: Sendable {
         }
     }
 
+    /// Why nothing can be written any more, or nil.
+    public var failure: StoreError? { queue.withLock { $0.failure } }
+
     // MARK: Reading
 
     /// The object as of the latest durable revision.

@@ -81,7 +81,7 @@ public struct StoredObject: Sendable {
     /// The draft as it stands once `revision` has been given to it.
     ///
     /// - Throws: `invalidDraft` when the draft's offset is outside its bytes.
-    init(key: ObjectKey, revision: Revision, draft: ObjectDraft) throws(StoreError) {
+    package init(key: ObjectKey, revision: Revision, draft: ObjectDraft) throws(StoreError) {
         guard draft.revisionOffset >= 0, draft.revisionOffset <= draft.bytes.count else {
             throw StoreError(
                 .invalidDraft,

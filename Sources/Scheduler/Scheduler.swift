@@ -1,3 +1,4 @@
+import Glibc
 public import KubernetesAPI
 public import KubernetesClient
 public import Logging
@@ -44,7 +45,15 @@ public final class Scheduler: Controller {
         self.now = now
         pods = informers.informer(Pod.self)
         nodes = informers.informer(Node.self)
-        recorder = EventRecorder(client: client, component: Self.defaultName, logger: logger)
+        recorder = EventRecorder(
+            client: client, component: Self.defaultName,
+            form: .series(instance: "\(Self.defaultName)-\(Self.hostName)"), logger: logger)
+    }
+
+    private static var hostName: String {
+        var name = [CChar](repeating: 0, count: 256)
+        gethostname(&name, name.count - 1)
+        return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     public func run() async throws {
@@ -139,13 +148,14 @@ public final class Scheduler: Controller {
             throw error
         }
         recorder.record(
-            pod, type: "Normal", reason: "Scheduled",
+            pod, type: "Normal", reason: "Scheduled", action: "Binding",
             message: "Successfully assigned \(pod.metadata.namespace)/\(pod.metadata.name) to \(node)")
     }
 
     /// Says why a pod waits, in its `PodScheduled` condition and an event.
     private func report(_ pod: Pod, _ message: String) async throws {
-        recorder.record(pod, type: "Warning", reason: "FailedScheduling", message: message)
+        recorder.record(
+            pod, type: "Warning", reason: "FailedScheduling", action: "Scheduling", message: message)
         var changed = pod
         var condition = PodCondition()
         condition.type = "PodScheduled"

@@ -33,6 +33,26 @@ import Testing
         #expect(reply.json["metadata"]?["generation"] == 1)
     }
 
+    @Test func ephemeralContainersComeAndStay() async throws {
+        let api = try await Harness()
+        _ = try await api.post(Harness.pods, Harness.pod("p"))
+        let path = Harness.pods + "/p/ephemeralcontainers"
+        let added = #"{"spec":{"ephemeralContainers":[{"name":"d","image":"busybox"}]}}"#
+        let reply = try await api.patch(path, added, type: "strategic")
+        #expect(reply.status == 200, "\(reply.text)")
+        #expect(reply.json["spec"]?["ephemeralContainers"]?[0]?["terminationMessagePolicy"] == "File")
+        #expect(reply.json["metadata"]?["generation"] == 2)
+        let other = try await api.patch(
+            path, #"{"spec":{"ephemeralContainers":[{"name":"d","image":"other"}]}}"#, type: "strategic")
+        #expect(other.status == 422)
+        #expect(other.message.contains(#"existing ephemeral containers "d" may not be changed"#))
+        let none = try await api.patch(path, #"{"spec":{"ephemeralContainers":null}}"#)
+        #expect(none.message.contains(#"existing ephemeral containers "d" may not be removed"#))
+        let outside = try await api.patch(
+            Harness.pods + "/p", #"{"spec":{"ephemeralContainers":[{"name":"e","image":"i"}]}}"#)
+        #expect(outside.status == 422)
+    }
+
     @Test func unknownServiceAccount() async throws {
         let api = try await Harness()
         let reply = try await api.post(

@@ -36,6 +36,28 @@ struct SharedTests {
         #expect(answers == [true, false, false, false])
     }
 
+    @Test("A node's conditions and cordon show as taints")
+    func taints() throws {
+        let health = NodeHealth()
+        var node = Node()
+        node.metadata.creationTimestamp = Make.now
+        node.status.conditions = [
+            NodeCondition(type: "Ready", status: "True"), NodeCondition(type: "DiskPressure", status: "True"),
+        ]
+        node.spec.unschedulable = true
+        node.spec.taints = [Taint(key: "mine", effect: "NoExecute")]
+        let tainted = try #require(health.judge(node, lease: nil, now: Make.now).change)
+        #expect(
+            tainted.spec.taints.map { "\($0.key):\($0.effect)" } == [
+                "mine:NoExecute", "node.kubernetes.io/disk-pressure:NoSchedule",
+                "node.kubernetes.io/unschedulable:NoSchedule",
+            ])
+        var well = tainted
+        well.spec.unschedulable = false
+        well.status.conditions[1].status = "False"
+        #expect(health.judge(well, lease: nil, now: Make.now).change?.spec.taints.map(\.key) == ["mine"])
+    }
+
     @Test("A silent node is Unknown and tainted; one that speaks again is not")
     func nodeHealth() throws {
         var node = Node()

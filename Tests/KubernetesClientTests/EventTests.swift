@@ -126,6 +126,28 @@ private let pod = ObjectReference(kind: "Pod", namespace: "default", name: "web"
         #expect(seen[1].body == #"{"count":2,"message":"got it","lastTimestamp":"2023-11-14T22:14:20Z"}"#)
     }
 
+    @Test func inTheFormOfASeries() async throws {
+        let recorder = EventRecorder(
+            client: server.client, component: "default-scheduler",
+            form: .series(instance: "default-scheduler-a"),
+            now: { [time] in MicroTime(microseconds: time.withLock { $0 }) }, clock: clock, logger: quiet)
+        server.answer(json(Event()), json(Event()))
+        for _ in 0..<2 {
+            recorder.record(object: pod, type: "Normal", reason: "Scheduled", action: "Binding", message: "m")
+        }
+        await recorder.flush()
+        try #require(server.seen.count == 2)
+        let event = try Event(json: Array(server.seen[0].body.utf8))
+        #expect(event.source == EventSource() && event.count == 0)
+        #expect(event.firstTimestamp == nil && event.lastTimestamp == nil)
+        #expect(event.eventTime == MicroTime(microseconds: 1_700_000_000_000_000))
+        #expect(event.reportingComponent == "default-scheduler")
+        #expect(event.reportingInstance == "default-scheduler-a" && event.action == "Binding")
+        #expect(
+            server.seen[1].body
+                == #"{"message":"m","series":{"count":2,"lastObservedTime":"2023-11-14T22:13:20.000000Z"}}"#)
+    }
+
     @Test func anEventThatIsGoneIsWrittenAnew() async throws {
         let recorder = recorder
         server.answer(json(Event()), failure(404, "NotFound"), json(Event()))

@@ -146,8 +146,14 @@ struct Scene {
         scene.start("main", attempt: 1)
         scene.exit("main", code: 1)
         let decision = scene.step()
-        #expect(decision.actions.isEmpty)
+        #expect(
+            decision.actions == [
+                .report(
+                    container: "main", type: "Warning", reason: "BackOff",
+                    message: "Back-off restarting failed container main in pod p_default(u)")
+            ])
         #expect(decision.wakeAfter == .seconds(10))
+        #expect(scene.step().actions.isEmpty, "told once a wait")
         let status = scene.pod.status.containerStatuses.first
         #expect(status?.state.waiting?.reason == "CrashLoopBackOff")
         #expect(
@@ -160,6 +166,23 @@ struct Scene {
         scene.start("main", attempt: 2)
         scene.exit("main", code: 1)
         #expect(scene.step().wakeAfter == .seconds(20))
+    }
+
+    @Test func ephemeralContainersRunOnce() {
+        var scene = Scene()
+        scene.addSandbox()
+        scene.start("main")
+        scene.pod.spec.ephemeralContainers = [EphemeralContainer(name: "debugger", image: "busybox")]
+        #expect(scene.step().actions == [.startContainer(name: "debugger", attempt: 0)])
+        scene.start("debugger")
+        #expect(scene.step().actions.isEmpty)
+        #expect(scene.pod.status.ephemeralContainerStatuses.first?.state.running != nil)
+        scene.exit("debugger", code: 3)
+        #expect(scene.step().actions.isEmpty)
+        let ended = scene.pod.status.ephemeralContainerStatuses.first?.state.terminated
+        #expect(ended?.exitCode == 3)
+        #expect(scene.pod.status.phase == "Running")
+        #expect(scene.pod.status.containerStatuses.map(\.name) == ["main"])
     }
 
     @Test func restartPoliciesDecide() {
@@ -190,7 +213,16 @@ struct Scene {
         #expect(scene.step().actions.isEmpty)
         #expect(scene.pod.status.containerStatuses.first?.state.waiting?.reason == "ErrImagePull")
         scene.now += .seconds(4)
-        #expect(scene.step().wakeAfter == .seconds(6))
+        let decision = scene.step()
+        #expect(decision.wakeAfter == .seconds(6))
+        #expect(
+            decision.actions == [
+                .report(
+                    container: "main", type: "Normal", reason: "BackOff",
+                    message: "Back-off pulling image \"busybox\""),
+                .report(
+                    container: "main", type: "Warning", reason: "Failed", message: "Error: ImagePullBackOff"),
+            ])
         scene.pod.status = scene.status
         let waiting = scene.pod.status.containerStatuses.first?.state.waiting
         #expect(waiting?.reason == "ImagePullBackOff")

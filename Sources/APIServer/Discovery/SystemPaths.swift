@@ -47,10 +47,11 @@ struct SystemPaths: Sendable {
     }
 
     private func json(_ value: some JSONCodable, _ form: ResponseForm) -> HTTPResponse {
-        let bytes = value.json()
+        var bytes = value.json()
+        if form.isPretty { bytes = PrettyJSON.indent(bytes) }
+        bytes.append(UInt8(ascii: "\n"))
         return HTTPResponse(
-            headers: ["content-type": "application/json", "vary": "Accept"],
-            body: .bytes(form.isPretty ? PrettyJSON.indent(bytes) : bytes))
+            headers: ["content-type": "application/json", "vary": "Accept"], body: .bytes(bytes))
     }
 
     private func aggregated(core: Bool, _ version: String) -> HTTPResponse {

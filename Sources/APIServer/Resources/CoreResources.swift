@@ -6,7 +6,8 @@ enum CoreResources {
         _ addresses: ServiceAddresses, now: @escaping @Sendable () -> Time
     ) -> [any AnyResource] {
         [
-            configMaps, endpoints, events, QuotaResources.limitRanges, namespaces, nodes,
+            ComponentStatuses.resource, configMaps, endpoints, events, QuotaResources.limitRanges,
+            namespaces, nodes,
             VolumeResources.claims, VolumeResources.volumes(now: now), PodResources.pods, podTemplates,
             replicationControllers, QuotaResources.quotas, secrets, serviceAccounts,
             ServiceResources.services(addresses),
@@ -121,8 +122,7 @@ enum CoreResources {
         resource.fieldLabels = ["spec.unschedulable"]
         resource.fields = { ["spec.unschedulable": $0.spec.unschedulable ? "true" : "false"] }
         resource.subresources = [
-            Subresource(
-                "proxy", kind: "NodeProxyOptions", verbs: ["create", "delete", "get", "patch", "update"]),
+            .proxy("NodeProxyOptions"),
             .status("Node"),
         ]
         resource.prepareForUpdate = { node, old in node.status = old.status }

@@ -31,7 +31,7 @@ package enum PodResources {
             Subresource("exec", kind: "PodExecOptions", verbs: ["create", "get"]),
             Subresource("log", kind: "Pod", verbs: ["get"]),
             Subresource("portforward", kind: "PodPortForwardOptions", verbs: ["create", "get"]),
-            .status("Pod"),
+            .proxy("PodProxyOptions"), .status("Pod"),
         ]
         resource.generationDiffers = { $0.spec != $1.spec }
         resource.prepareForCreate = { pod in

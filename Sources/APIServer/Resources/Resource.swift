@@ -105,6 +105,10 @@ package struct Subresource: Sendable, Hashable {
         Subresource("status", kind: kind, verbs: ["get", "patch", "update"])
     }
 
+    static func proxy(_ kind: String) -> Subresource {
+        Subresource("proxy", kind: kind, verbs: ["create", "delete", "get", "patch", "update"])
+    }
+
     static let scale = Subresource(
         "scale", kind: "Scale", verbs: ["get", "patch", "update"], group: "autoscaling", version: "v1")
 }

@@ -10,7 +10,7 @@ enum ServiceResources {
         resource.createsOnUpdate = true
         resource.fieldLabels = ["spec.clusterIP", "spec.type"]
         resource.fields = { ["spec.clusterIP": $0.spec.clusterIP, "spec.type": $0.spec.type] }
-        resource.subresources = [.status("Service")]
+        resource.subresources = [.proxy("ServiceProxyOptions"), .status("Service")]
         resource.prepareForCreate = { ServiceNormalization.prepareForCreate(&$0) }
         resource.prepareForUpdate = { ServiceNormalization.prepareForUpdate(&$0, $1) }
         resource.prepareForStatusUpdate = { $0.spec = $1.spec }

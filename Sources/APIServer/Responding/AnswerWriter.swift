@@ -127,7 +127,7 @@ package enum ListWriter {
         writer.key("items")
         writer.beginArray()
         var bytes = writer.bytes
-        bytes.reserveCapacity(bytes.count + items.reduce(2) { $0 + $1.count + 1 })
+        bytes.reserveCapacity(bytes.count + items.reduce(3) { $0 + $1.count + 1 })
         var isFirst = true
         for item in items {
             if !isFirst { bytes.append(UInt8(ascii: ",")) }
@@ -146,7 +146,9 @@ enum Responding {
     ) -> HTTPResponse {
         switch form.encoding {
         case .json:
-            let bytes = form.isPretty ? PrettyJSON.indent(json) + [UInt8(ascii: "\n")] : json
+            // The end of a line, as upstream's encoder writes it: people see it in `kubectl get --raw`.
+            var bytes = form.isPretty ? PrettyJSON.indent(json) : json
+            bytes.append(UInt8(ascii: "\n"))
             return HTTPResponse(status: status, contentType: "application/json", bytes)
         case .yaml:
             guard let value = try? JSONValue(json: json) else { break }

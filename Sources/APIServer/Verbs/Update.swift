@@ -78,7 +78,10 @@ extension ResourceVerbs {
         }
         try restrict(.update, new: object, old: old)
         Preparation.forgetIdleTimes(&object, old: old)
-        let errors = Validation.errors(updating: object, from: old, part == .status)
+        let errors =
+            part == .ephemeralContainers
+            ? Validation.errors(ephemeralContainersOf: object, from: old)
+            : Validation.errors(updating: object, from: old, part == .status)
         if !errors.isEmpty { throw .invalid(object, errors) }
         let advice = try core.admission.validate(object, old: old, admission, core)
         let reservation =

@@ -20,6 +20,13 @@ enum Validation {
         return errors(validating, old, isStatus)
     }
 
+    static func errors<Object: KubernetesObject>(
+        ephemeralContainersOf object: Object, from old: Object
+    ) -> [FieldError] {
+        guard let pod = object as? Pod, let old = old as? Pod else { return [] }
+        return pod.validateEphemeralContainersUpdate(from: old)
+    }
+
     private static func errors<Value: Validating>(
         _ new: Value, _ old: Any, _ isStatus: Bool
     ) -> [FieldError] {

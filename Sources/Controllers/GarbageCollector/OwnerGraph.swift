@@ -59,14 +59,17 @@ package struct OwnerGraph: Sendable {
 
     /// Notes an object as it now is.
     package mutating func observe(_ object: OwnedObject) -> [CollectorAction] {
-        if let before = objects[object.uid] { unlink(before) }
+        let before = objects[object.uid]
+        if let before { unlink(before) }
         objects[object.uid] = object
         absent[object.uid] = nil
         for owner in object.owners { dependents[owner.uid, default: []].insert(object.uid) }
         var actions = judge(object)
         actions += progress(of: object)
-        for owner in object.owners {
-            if let owner = objects[owner.uid] { actions += progress(of: owner) }
+        // An owner that was just let go of may have waited for that.
+        let owners = Set(object.owners.map(\.uid)).union(before?.owners.map(\.uid) ?? [])
+        for owner in owners.sorted() {
+            if let owner = objects[owner] { actions += progress(of: owner) }
         }
         return actions
     }

@@ -37,27 +37,43 @@ final class NamespaceController: QueueingController {
             namespace.metadata.deletionTimestamp != nil,
             namespace.spec.finalizers.contains(Self.finalizer)
         else { return }
-        var left = 0
+        var isNews = false
         for kind in KindHandle.namespaced {
-            let names = try await kind.names(context.client, key.name)
-            left += names.count
-            for name in names {
+            for object in try await kind.contents(context.client, key.name) {
+                isNews = isNews || object.deletionTimestamp == nil
                 do {
-                    try await kind.delete(context.client, key.name, name, DeleteOptions())
+                    try await kind.delete(context.client, key.name, object.name, DeleteOptions())
                 } catch let error as APIError where error.isNotFound {
                     continue
                 }
             }
         }
-        if left > 0 {
+        var content = NamespaceContent()
+        for kind in KindHandle.namespaced {
+            content.add(kind.kind, try await kind.contents(context.client, key.name))
+        }
+        guard content.isEmpty else {
+            try await tell(content, of: namespace)
             // Whatever went at once is gone on the next look; what lingers brings the key back itself.
-            queue.add(key, after: .milliseconds(50))
+            queue.add(key, after: isNews ? .milliseconds(50) : .seconds(5))
             return
         }
         var emptied = namespace
         emptied.spec.finalizers.removeAll { $0 == Self.finalizer }
         do {
             _ = try await context.client.update(emptied, subresource: "finalize")
+        } catch let error as APIError where error.isNotFound {
+            return
+        }
+    }
+
+    /// Says in the namespace's status what stands in the way.
+    private func tell(_ content: NamespaceContent, of namespace: Namespace) async throws {
+        var told = namespace
+        told.status.conditions = content.conditions(before: namespace.status.conditions, now: context.now())
+        guard told.status != namespace.status else { return }
+        do {
+            _ = try await context.client.update(told, subresource: "status")
         } catch let error as APIError where error.isNotFound {
             return
         }

@@ -19,9 +19,19 @@ package struct NodeHealth: Sendable {
         let silence = now.seconds - renewed
         let isSilent = silence >= graceSeconds
         if isSilent { markUnknown(&changed, now: now) }
-        let ready = changed.status.conditions.first { $0.type == "Ready" }?.status
+        func state(_ type: String) -> String? { changed.status.conditions.first { $0.type == type }?.status }
+        let ready = state("Ready")
         taint(&changed, "node.kubernetes.io/not-ready", when: ready == "False" || ready == nil)
         taint(&changed, "node.kubernetes.io/unreachable", when: ready == "Unknown")
+        // What keeps new pods away and sends none away (KEP-382).
+        let gentle = ["NoSchedule"]
+        for (type, key) in [
+            ("MemoryPressure", "memory-pressure"), ("DiskPressure", "disk-pressure"),
+            ("PIDPressure", "pid-pressure"), ("NetworkUnavailable", "network-unavailable"),
+        ] {
+            taint(&changed, "node.kubernetes.io/\(key)", gentle, when: state(type) == "True")
+        }
+        taint(&changed, "node.kubernetes.io/unschedulable", gentle, when: changed.spec.unschedulable)
         return (changed == node ? nil : changed, isSilent ? nil : graceSeconds - silence)
     }
 
@@ -35,8 +45,11 @@ package struct NodeHealth: Sendable {
     }
 
     /// NoSchedule keeps new pods away, NoExecute sends away those that do not tolerate it.
-    private func taint(_ node: inout Node, _ key: String, when isWanted: Bool) {
-        for effect in ["NoSchedule", "NoExecute"] {
+    private func taint(
+        _ node: inout Node, _ key: String, _ effects: [String] = ["NoSchedule", "NoExecute"],
+        when isWanted: Bool
+    ) {
+        for effect in effects {
             let index = node.spec.taints.firstIndex { $0.key == key && $0.effect == effect }
             if isWanted, index == nil {
                 var taint = Taint()

@@ -7,8 +7,8 @@ struct KindHandle: Sendable {
     /// Tells the handler of every object of this kind that comes, changes or goes (`isGone`).
     let observe: @Sendable (InformerSet, @escaping @Sendable (OwnedObject, _ isGone: Bool) -> Void) -> Void
     let waitForSync: @Sendable (InformerSet) async -> Void
-    /// The names of the objects in a namespace, as the server has them.
-    let names: @Sendable (KubernetesClient, _ namespace: String) async throws -> [String]
+    /// The metadata of the objects in a namespace, as the server has them.
+    let contents: @Sendable (KubernetesClient, _ namespace: String) async throws -> [ObjectMeta]
     /// The object's metadata as the server has it; throws NotFound.
     let metadata: @Sendable (KubernetesClient, _ namespace: String, _ name: String) async throws -> ObjectMeta
     let delete:
@@ -32,8 +32,8 @@ struct KindHandle: Sendable {
             }
         }
         waitForSync = { await $0.informer(T.self).waitForSync() }
-        names = { client, namespace in
-            try await client.list(T.self, namespace: namespace).items.map(\.metadata.name)
+        contents = { client, namespace in
+            try await client.list(T.self, namespace: namespace).items.map(\.metadata)
         }
         metadata = { client, namespace, name in
             try await client.get(T.self, name: name, namespace: namespace).metadata

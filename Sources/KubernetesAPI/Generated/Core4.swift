@@ -3306,3 +3306,151 @@ public struct TopologySelectorLabelRequirement: JSONCodable {
         writer.endObject()
     }
 }
+
+/// How a part of the control plane is; made when asked for, never stored. Deprecated.
+public struct ComponentStatus: KubernetesObject {
+    public static let resource = ResourceKind(
+        group: "", version: "v1", kind: "ComponentStatus",
+        plural: "componentstatuses", singular: "componentstatus",
+        shortNames: ["cs"], categories: [],
+        isNamespaced: false)
+
+    /// Name, namespace, labels, annotations and the other data that every object carries.
+    public var metadata: ObjectMeta {
+        _read { yield _metadata.value }
+        _modify { yield &_metadata.value }
+    }
+    private var _metadata: Box<ObjectMeta> = .init()
+    /// What was observed.
+    public var conditions: [ComponentCondition] = []
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        metadata: ObjectMeta = ObjectMeta(),
+        conditions: [ComponentCondition] = []
+    ) {
+        self._metadata = .init(metadata)
+        self.conditions = conditions
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 8:
+                if reader.isKey("metadata") {
+                    _metadata = .init(try ObjectMeta(reading: &reader))
+                    continue
+                }
+            case 10:
+                if reader.isKey("conditions") {
+                    var elements: [ComponentCondition] = []
+                    if try reader.beginArray() {
+                        while try reader.nextElement() { elements.append(try ComponentCondition(reading: &reader)) }
+                    }
+                    self.conditions = elements
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("kind")
+        writer.string("ComponentStatus")
+        writer.key("apiVersion")
+        writer.string("v1")
+        writer.key("metadata")
+        self.metadata.write(to: &writer)
+        if !self.conditions.isEmpty {
+            writer.key("conditions")
+            writer.beginArray()
+            for element in self.conditions {
+                element.write(to: &writer)
+            }
+            writer.endArray()
+        }
+        writer.endObject()
+    }
+}
+
+/// What was observed of a part of the control plane.
+public struct ComponentCondition: JSONCodable {
+    /// What the condition is about: Healthy.
+    public var type: String = ""
+    /// True, False or Unknown.
+    public var status: String = ""
+    /// What the part said of itself.
+    public var message: String = ""
+    /// What went wrong.
+    public var error: String = ""
+
+    /// Makes a value whose fields are all empty.
+    public init() {}
+
+    /// Makes a value of its fields.
+    public init(
+        type: String = "",
+        status: String = "",
+        message: String = "",
+        error: String = ""
+    ) {
+        self.type = type
+        self.status = status
+        self.message = message
+        self.error = error
+    }
+
+    public init(reading reader: inout JSONReader) throws(JSONError) {
+        guard try reader.beginObject() else { return }
+        while try reader.nextKey() {
+            switch reader.keyLength {
+            case 4:
+                if reader.isKey("type") {
+                    self.type = try reader.string()
+                    continue
+                }
+            case 5:
+                if reader.isKey("error") {
+                    self.error = try reader.string()
+                    continue
+                }
+            case 6:
+                if reader.isKey("status") {
+                    self.status = try reader.string()
+                    continue
+                }
+            case 7:
+                if reader.isKey("message") {
+                    self.message = try reader.string()
+                    continue
+                }
+            default: break
+            }
+            try reader.skipValue()
+        }
+    }
+
+    public func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("type")
+        writer.string(self.type)
+        writer.key("status")
+        writer.string(self.status)
+        if !self.message.isEmpty {
+            writer.key("message")
+            writer.string(self.message)
+        }
+        if !self.error.isEmpty {
+            writer.key("error")
+            writer.string(self.error)
+        }
+        writer.endObject()
+    }
+}

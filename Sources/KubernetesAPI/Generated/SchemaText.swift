@@ -2288,6 +2288,18 @@ type TopologySelectorLabelRequirement "A topology label and the values it may ha
   1 key string "The label."
   2 values [string] list(atomic) "The values, of which the label must have one."
 }
+
+kind ComponentStatus plural componentstatuses singular componentstatus short cs "How a part of the control plane is; made when asked for, never stored. Deprecated." {
+  1 metadata ObjectMeta? "Name, namespace, labels, annotations and the other data that every object carries."
+  2 conditions [ComponentCondition]? merge(type) strategy(merge) list(map:type) "What was observed."
+}
+
+type ComponentCondition "What was observed of a part of the control plane." {
+  1 type string "What the condition is about: Healthy."
+  2 status string "True, False or Unknown."
+  3 message string? "What the part said of itself."
+  4 error string? "What went wrong."
+}
 """#
 
     static let discovery: String = #"""

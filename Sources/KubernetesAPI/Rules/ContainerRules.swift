@@ -215,7 +215,7 @@ struct ContainerRules {
 
 extension EphemeralContainer {
     /// The same as an ordinary container.
-    var asContainer: Container {
+    package var asContainer: Container {
         Container(
             name: name, image: image, command: command, args: args, workingDir: workingDir, ports: ports,
             envFrom: envFrom, env: env, resources: resources, resizePolicy: resizePolicy,

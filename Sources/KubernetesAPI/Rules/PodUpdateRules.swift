@@ -24,6 +24,25 @@ extension Pod {
         return errors + validateFixedFields(from: old)
     }
 
+    /// What is wrong with a change through `pods/ephemeralcontainers`: guests may come, and then stay as they are.
+    package func validateEphemeralContainersUpdate(from old: Pod) -> [FieldError] {
+        var errors = metadata.validateUpdate(from: old.metadata)
+        errors += validateMetadataAndSpec()
+        let path: RulePath = "spec.ephemeralContainers"
+        for container in old.spec.ephemeralContainers {
+            switch spec.ephemeralContainers.first(where: { $0.name == container.name }) {
+            case nil:
+                errors.forbidden(
+                    path, "existing ephemeral containers \"\(container.name)\" may not be removed\n")
+            case let new? where new != container:
+                errors.forbidden(
+                    path, "existing ephemeral containers \"\(container.name)\" may not be changed\n")
+            default: break
+            }
+        }
+        return errors
+    }
+
     /// A static pod's mark may neither come nor go.
     private func validateMirrorAnnotation(from old: Pod) -> [FieldError] {
         let key = "kubernetes.io/config.mirror"

@@ -15,6 +15,15 @@ public struct EventRecorder: Sendable {
     /// The type of events that report that something should be looked at.
     public static let warning = "Warning"
 
+    /// How events are written down.
+    public enum Form: Sendable, Hashable {
+        /// By `source`, with first and last time and a count: as core/v1 has it.
+        case core
+        /// By `reportingComponent`, with an event time and a series: as events.k8s.io/v1 has it, and as core/v1
+        /// shows those that came in through it.
+        case series(instance: String)
+    }
+
     private let writer: EventWriter
     private let source: EventSource
     private let now: @Sendable () -> MicroTime
@@ -22,13 +31,14 @@ public struct EventRecorder: Sendable {
     /// - Parameters:
     ///   - component: who reports: `kubelet`, `default-scheduler`.
     ///   - host: the node that the component works for, if it works for one.
+    ///   - form: how its events are written down.
     ///   - now: the time of day.
     public init(
-        client: KubernetesClient, component: String, host: String = "",
+        client: KubernetesClient, component: String, host: String = "", form: Form = .core,
         now: @escaping @Sendable () -> MicroTime = { MicroTime.now() },
         clock: any Clock<Duration> = ContinuousClock(), logger: Logger = Logger(label: "swiftlet.events")
     ) {
-        writer = EventWriter(client: client, clock: clock, logger: logger)
+        writer = EventWriter(client: client, form: form, clock: clock, logger: logger)
         source = EventSource(component: component, host: host)
         self.now = now
     }
@@ -38,7 +48,10 @@ public struct EventRecorder: Sendable {
     /// - Parameters:
     ///   - type: `Normal` or `Warning`.
     ///   - reason: one CamelCase word for what happened: `Pulled`.
-    public func record(object: ObjectReference, type: String, reason: String, message: String) {
+    ///   - action: what was done or tried: `Binding`.
+    public func record(
+        object: ObjectReference, type: String, reason: String, action: String = "", message: String
+    ) {
         let time = now()
         let seconds = Time(seconds: time.microseconds / 1_000_000)
         // Upstream's names: the object's, and the time in nanoseconds, in hexadecimal.
@@ -50,19 +63,58 @@ public struct EventRecorder: Sendable {
                 metadata: ObjectMeta(
                     name: "\(object.name).\(stamp)", namespace: namespace),
                 involvedObject: object, reason: reason, message: message, source: source,
-                firstTimestamp: seconds, lastTimestamp: seconds, count: 1, type: type,
-                reportingComponent: source.component, reportingInstance: source.host))
+                firstTimestamp: seconds, lastTimestamp: seconds, count: 1, type: type, eventTime: time,
+                action: action, reportingComponent: source.component, reportingInstance: source.host))
     }
 
     /// Reports something about an object.
     public func record<Object: KubernetesObject>(
-        _ object: Object, type: String, reason: String, message: String
+        _ object: Object, type: String, reason: String, action: String = "", message: String
     ) {
-        record(object: ObjectReference(to: object), type: type, reason: reason, message: message)
+        record(
+            object: ObjectReference(to: object), type: type, reason: reason, action: action, message: message)
     }
 
     /// Returns once everything recorded so far is written or given up.
     public func flush() async { await writer.flush() }
+}
+
+extension EventRecorder.Form {
+    /// The event as it is first written.
+    func written(_ event: Event) -> Event {
+        var event = event
+        guard case .series(let instance) = self else {
+            event.eventTime = nil
+            return event
+        }
+        if event.count > 1 {
+            event.series = EventSeries(count: event.count, lastObservedTime: event.eventTime)
+        }
+        event.source = EventSource()
+        event.firstTimestamp = nil
+        event.lastTimestamp = nil
+        event.count = 0
+        event.reportingInstance = instance
+        return event
+    }
+
+    /// What changes when it happens again.
+    func repetition(_ event: Event) -> JSONValue {
+        let count = JSONValue.integer(Int64(event.count))
+        guard case .series = self else {
+            return [
+                "count": count, "message": .string(event.message),
+                "lastTimestamp": event.lastTimestamp.map { .string($0.description) } ?? .null,
+            ]
+        }
+        return [
+            "message": .string(event.message),
+            "series": [
+                "count": count,
+                "lastObservedTime": event.eventTime.map { .string($0.description) } ?? .null,
+            ],
+        ]
+    }
 }
 
 extension ObjectReference {
@@ -89,11 +141,13 @@ private final class EventWriter: Sendable {
 
     private let state = Mutex(State())
     private let client: KubernetesClient
+    private let form: EventRecorder.Form
     private let clock: any Clock<Duration>
     private let logger: Logger
 
-    init(client: KubernetesClient, clock: any Clock<Duration>, logger: Logger) {
+    init(client: KubernetesClient, form: EventRecorder.Form, clock: any Clock<Duration>, logger: Logger) {
         self.client = client
+        self.form = form
         self.clock = clock
         self.logger = logger
     }
@@ -125,7 +179,7 @@ private final class EventWriter: Sendable {
             for _ in 0..<12 {
                 do {
                     switch decision {
-                    case .create(let event): _ = try await client.create(event)
+                    case .create(let event): _ = try await client.create(form.written(event))
                     case .repeated(let event): try await count(event)
                     case .drop: break
                     }
@@ -162,17 +216,14 @@ private final class EventWriter: Sendable {
     }
 
     private func count(_ event: Event) async throws {
-        let changes: JSONValue = [
-            "count": .integer(Int64(event.count)), "message": .string(event.message),
-            "lastTimestamp": event.lastTimestamp.map { .string($0.description) } ?? .null,
-        ]
+        let changes = form.repetition(event)
         do {
             _ = try await client.patch(
                 Event.self, name: event.metadata.name, namespace: event.metadata.namespace,
                 type: .strategic, body: changes)
         } catch  where isNotFound(error) {
             // Events live for an hour only; one that still goes on is told anew, with its count.
-            _ = try await client.create(event)
+            _ = try await client.create(form.written(event))
         }
     }
 }

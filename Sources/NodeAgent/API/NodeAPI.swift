@@ -10,6 +10,7 @@ import Synchronization
 /// - `POST|GET /exec/<namespace>/<pod>/<container>?command=…&stdin&stdout&stderr&tty`
 /// - `POST|GET /attach/<namespace>/<pod>/<container>?…`
 /// - `POST|GET /portForward/<namespace>/<pod>?ports=…`
+/// - `GET /healthz`
 ///
 /// Who may ask is the API server's business: only it reaches this responder.
 public struct NodeAPI: HTTPResponder {
@@ -33,6 +34,7 @@ public struct NodeAPI: HTTPResponder {
 
     public func respond(to request: HTTPRequest) async -> HTTPResponse {
         let parts = request.pathSegments
+        if parts == ["healthz"] { return HTTPResponse(text: "ok") }
         guard parts.count >= 3 else { return Self.status(.notFound, "NotFound", "404 page not found") }
         guard let pod = await pod(parts[1], parts[2]) else {
             return Self.status(.notFound, "NotFound", "pod \"\(parts[1])/\(parts[2])\" not found")
@@ -87,7 +89,9 @@ public struct NodeAPI: HTTPResponder {
         if options.previous {
             return Self.status(.badRequest, "BadRequest", "previous terminated container \(key) not found")
         }
-        let statuses = pod.status.containerStatuses + pod.status.initContainerStatuses
+        let statuses =
+            pod.status.containerStatuses + pod.status.initContainerStatuses
+            + pod.status.ephemeralContainerStatuses
         let waiting = statuses.first { $0.name == container.name }?.state.waiting
         let message: String
         switch waiting?.reason {

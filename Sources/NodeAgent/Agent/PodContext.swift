@@ -50,8 +50,12 @@ package struct PodContext: Sendable {
             recorder.record(pod, type: type, reason: reason, message: message)
             return
         }
-        let isInit = pod.spec.initContainers.contains { $0.name == container.name }
-        let path = "spec.\(isInit ? "initContainers" : "containers"){\(container.name)}"
+        var field = "containers"
+        if pod.spec.initContainers.contains(where: { $0.name == container.name }) { field = "initContainers" }
+        if pod.spec.ephemeralContainers.contains(where: { $0.name == container.name }) {
+            field = "ephemeralContainers"
+        }
+        let path = "spec.\(field){\(container.name)}"
         recorder.record(
             object: ObjectReference(to: pod, fieldPath: path), type: type, reason: reason, message: message)
     }

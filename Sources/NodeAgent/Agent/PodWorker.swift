@@ -272,6 +272,8 @@ package actor PodWorker {
         case .killContainer(let id, let name, let message): await kill(id, name, message)
         case .removeContainer(let id):
             await attempt("remove a container") { try await context.runtime.removeContainer(id) }
+        case .report(let name, let type, let reason, let message):
+            context.event(pod, type, reason, message, container: pod.container(name))
         case .terminate(let grace):
             let terminator = PodTerminator(context: context, pod: pod, observation: observation)
             termination = Task {

@@ -163,6 +163,11 @@ package struct PodLifecycle: Sendable {
         } else {
             initialize(pod, observation, sandbox, now: now, wall: wall, into: &decision)
         }
+        // Guests for debugging run once, whatever becomes of the others.
+        for container in pod.spec.ephemeralContainers.map(\.asContainer)
+        where observation.newest(container.name) == nil {
+            start(container, pod, attempt: 0, now: now, into: &decision)
+        }
         return decision
     }
 
@@ -254,6 +259,13 @@ package struct PodLifecycle: Sendable {
         case .exited:
             guard !belongs || Self.restarts(container, pod, newest) else { return }
             if belongs, let left = crashBackOff(container, newest, now: now, wall: wall) {
+                if waiting[name]?.reason != "CrashLoopBackOff" {
+                    decision.actions.append(
+                        .report(
+                            container: name, type: "Warning", reason: "BackOff",
+                            message: "Back-off restarting failed container \(name) in pod "
+                                + "\(pod.metadata.name)_\(pod.metadata.namespace)(\(pod.metadata.uid))"))
+                }
                 waiting[name] = WaitingReason(
                     "CrashLoopBackOff",
                     "back-off \(Self.text(restarts[name]?.delay ?? .zero)) restarting failed "
@@ -291,6 +303,14 @@ package struct PodLifecycle: Sendable {
                 decision.wake(after: shown)
             } else {
                 if let reason = waiting[name], reason.reason == "ErrImagePull" {
+                    decision.actions += [
+                        .report(
+                            container: name, type: "Normal", reason: "BackOff",
+                            message: "Back-off pulling image \"\(container.image)\""),
+                        .report(
+                            container: name, type: "Warning", reason: "Failed",
+                            message: "Error: ImagePullBackOff"),
+                    ]
                     waiting[name] = WaitingReason(
                         "ImagePullBackOff",
                         "Back-off pulling image \"\(container.image)\": ErrImagePull: \(reason.message)")

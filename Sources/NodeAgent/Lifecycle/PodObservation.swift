@@ -67,6 +67,8 @@ package enum PodAction: Sendable, Hashable {
     /// Stop a container that is to be restarted, with its grace period.
     case killContainer(id: String, name: String, message: String)
     case removeContainer(id: String)
+    /// Tell people about a container, in an event.
+    case report(container: String, type: String, reason: String, message: String)
     /// Take the pod down: gate, preStop, SIGTERM, grace period, SIGKILL, network.
     case terminate(grace: Duration)
     /// The grace period got shorter while the pod is going down.
@@ -100,6 +102,7 @@ extension Pod {
     /// The spec's container of that name, init containers included.
     package func container(_ name: String) -> Container? {
         spec.containers.first { $0.name == name } ?? spec.initContainers.first { $0.name == name }
+            ?? spec.ephemeralContainers.first { $0.name == name }?.asContainer
     }
     /// True once the phase is final.
     package var hasEnded: Bool { status.phase == "Succeeded" || status.phase == "Failed" }

@@ -26,6 +26,10 @@ package struct PodStatusBuilder: Sendable {
         status.containerStatuses = pod.spec.containers.map {
             containerStatus($0, pod, observation, lifecycle, isInit: false, isInitialized: isInitialized)
         }
+        status.ephemeralContainerStatuses = pod.spec.ephemeralContainers.map {
+            containerStatus(
+                $0.asContainer, pod, observation, lifecycle, isInit: false, isInitialized: isInitialized)
+        }
         status.startTime = status.startTime ?? wall
         status.qosClass = status.qosClass.isEmpty ? QualityOfService(pod).rawValue : status.qosClass
         if let first = nodeAddresses.first {
@@ -62,8 +66,10 @@ package struct PodStatusBuilder: Sendable {
         isInit: Bool,
         isInitialized: Bool
     ) -> ContainerStatus {
-        let before = (isInit ? pod.status.initContainerStatuses : pod.status.containerStatuses)
-            .first { $0.name == container.name }
+        let known =
+            pod.status.containerStatuses + pod.status.initContainerStatuses
+            + pod.status.ephemeralContainerStatuses
+        let before = known.first { $0.name == container.name }
         var status = ContainerStatus(name: container.name, image: container.image)
         let attempts = observation.attempts(container.name)
         let reason = lifecycle.waiting[container.name]

@@ -11,7 +11,7 @@ SWIFT_BUILD := swift build --configuration $(CONFIGURATION)
 
 export SWIFTLET IMAGES CONFIGURATION
 
-.PHONY: help demo down build build-tests images setup test lint schema schema-check format bench-start install clean
+.PHONY: help demo down build build-tests images setup test lint schema schema-check format bench-start bench-api soak install clean
 
 help:
 	@echo "make demo         set up, build, start a cluster, walk the chapter"
@@ -22,6 +22,8 @@ help:
 	@echo "make install      swiftlet to \$$PREFIX/bin (default /usr/local)"
 	@echo "make schema       generate Sources/KubernetesAPI/Generated from Schema"
 	@echo "make bench-start  start-up, memory, apply and first-request figures"
+	@echo "make bench-api    creates, gets, lists, watches, memory and start of the API server"
+	@echo "make soak         200 watchers and 16 writers for two minutes: every event once and in order"
 	@echo "make format       format the Swift sources"
 
 demo: setup build images
@@ -61,6 +63,7 @@ schema-check:
 # All tests run in a sandbox: network namespaces without an uplink, and nothing of the machine's touched.
 test: setup build-tests lint schema-check
 	scripts/debian-kubectl
+	scripts/python-client
 	scripts/test-sandbox
 	scripts/images --web $(BIN)/web
 	scripts/sandbox swift test --configuration $(CONFIGURATION) --skip-build --skip EndToEndTests
@@ -73,6 +76,16 @@ bench-start: setup build images
 	@[ "$(CLEAN)" = no ] || { begin=$$(date +%s); \
 	    $(SWIFT_BUILD) --product swiftlet --scratch-path .build-clean >/dev/null && \
 	    echo "figure: clean_build $$(($$(date +%s) - begin)) s"; rm -rf .build-clean; }
+
+# State lies on a disk: a durable write costs what it costs.
+bench-api: setup build
+	$(SWIFT_BUILD) --product bench-api
+	scripts/sandbox --disk $(BIN)/bench-api
+
+SOAK_SECONDS ?= 120
+soak: setup build
+	$(SWIFT_BUILD) --product bench-api
+	scripts/sandbox --disk $(BIN)/bench-api soak $(SOAK_SECONDS)
 
 PREFIX ?= /usr/local
 install: build

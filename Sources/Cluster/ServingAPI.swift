@@ -25,8 +25,11 @@ struct ServingAPI: Sendable {
     ) async throws {
         store = try await ObjectStore.open(.sqlite(path: configuration.databaseFile), logger: log("store"))
         keys = try Keys(configuration, nodeAddress: address)
-        try Files.write(
-            Array(try keys.kubeconfig.document().utf8), to: configuration.adminKubeconfig, mode: 0o600)
+        let kubeconfig = try keys.kubeconfig.document()
+        // A start must not fail for want of room where nothing is new.
+        if Files.text(configuration.adminKubeconfig) != kubeconfig {
+            try Files.write(Array(kubeconfig.utf8), to: configuration.adminKubeconfig, mode: 0o600)
+        }
         var apiConfiguration = APIServerConfiguration()
         apiConfiguration.serviceRange = configuration.serviceCIDR
         apiConfiguration.advertisedAddress = address

@@ -74,6 +74,7 @@ public final class ObjectStore: Sendable {
         let recovered = try await engine.recover()
         var state = StoreState(limits: limits, revision: recovered.revision)
         for object in recovered.objects { state.restore(object) }
+        try state.restore(recovered.history)
         logger.debug(
             "object store open",
             metadata: ["revision": "\(recovered.revision)", "objects": "\(recovered.objects.count)"])
@@ -325,7 +326,7 @@ public final class ObjectStore: Sendable {
         }
         if !group.events.isEmpty {
             do throws(StoreError) {
-                try persist(group.events, group.revision)
+                try persist(group)
             } catch {
                 refuse(commits, error)
                 return
@@ -352,12 +353,9 @@ public final class ObjectStore: Sendable {
 
     private func refuse(_ commits: [Pending], _ error: StoreError) {
         logger.error("object store cannot write", metadata: ["error": "\(error)"])
-        if case .full = error.code {
-            // A full disk leaves the database as it was.
-        } else {
-            // After a failed fsync nobody knows what the disk holds. Serve what is known, write no more.
-            queue.withLock { $0.failure = error }
-        }
+        // A write that the disk did not take leaves the database as it was. After a failed fsync nobody knows
+        // what the disk holds: serve what is known, write no more.
+        if !error.leavesStoreIntact { queue.withLock { $0.failure = error } }
         for commit in commits { commit.continuation.resume(returning: .failure(error)) }
     }
 }

@@ -37,6 +37,8 @@ struct ResourceTable {
     private(set) var historyBytes = 0
     /// The revision of the newest event that was dropped from the history.
     private(set) var trimmedThrough: Revision = 0
+    /// How much was dropped here that the disk still has.
+    private var leftovers = (events: 0, bytes: 0)
 
     // MARK: Present state
 
@@ -146,10 +148,7 @@ struct ResourceTable {
         case .added, .modified: put(event.object)
         case .deleted: remove(namespace: event.key.namespace, name: event.key.name)
         }
-        var cost = event.previous?.storage.bytes.count ?? 0
-        if event.kind == .deleted { cost += event.object.storage.bytes.count }
-        history.append(Entry(event: event, at: now, cost: cost))
-        historyBytes += cost
+        remember(event, at: now)
     }
 
     mutating func trim(to limits: HistoryLimits, at now: Duration) {
@@ -170,6 +169,26 @@ struct ResourceTable {
         guard let entry = history.popFirst() else { return }
         historyBytes -= entry.cost
         trimmedThrough = entry.event.revision
+        leftovers = (leftovers.events + 1, leftovers.bytes + entry.cost)
+    }
+
+    /// Whether what was dropped is so much that the disk should forget it too.
+    var hasManyLeftovers: Bool { leftovers.events >= 512 || leftovers.bytes >= 2 << 20 }
+
+    /// The disk forgot what was dropped.
+    mutating func forgotLeftovers() { leftovers = (0, 0) }
+
+    /// Enters what happened before the store was opened.
+    mutating func restore(_ event: StoreEvent, at time: Duration) { remember(event, at: time) }
+
+    /// Nothing is known of what happened up to and including `revision`.
+    mutating func restoreFloor(_ revision: Revision) { trimmedThrough = revision }
+
+    private mutating func remember(_ event: StoreEvent, at time: Duration) {
+        var cost = event.previous?.storage.bytes.count ?? 0
+        if event.kind == .deleted { cost += event.object.storage.bytes.count }
+        history.append(Entry(event: event, at: time, cost: cost))
+        historyBytes += cost
     }
 
     /// The index of the first event after `revision`.

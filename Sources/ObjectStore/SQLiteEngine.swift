@@ -11,7 +11,7 @@ import Glibc
 struct SQLiteEngine: StorageEngine {
     /// "Swlt", to tell our databases from others (`PRAGMA application_id`).
     private static let applicationID: Int64 = 0x5377_6c74
-    private static let schemaVersion: Int64 = 1
+    private static let schemaVersion: Int64 = 2
 
     private let database: DatabaseQueue
     private let path: String
@@ -27,6 +27,9 @@ struct SQLiteEngine: StorageEngine {
         } else if errno != EEXIST {
             let reason = String(cString: strerror(errno))
             throw StoreError(.io, "cannot create the database \(path): \(reason)")
+        } else if access(path, W_OK) != 0 {
+            let reason = String(cString: strerror(errno))
+            throw StoreError(.unwritable, "the database \(path) cannot be written: \(reason)")
         }
         var configuration = Configuration()
         configuration.label = "swiftlet.store"
@@ -83,6 +86,7 @@ struct SQLiteEngine: StorageEngine {
                             revision INTEGER NOT NULL, offset INTEGER NOT NULL,
                             side BLOB NOT NULL, bytes BLOB NOT NULL,
                             PRIMARY KEY (resource, namespace, name));
+                        \(HistoryTables.creation)
                         """)
                 return .commit
             }
@@ -90,6 +94,12 @@ struct SQLiteEngine: StorageEngine {
                 throw StoreError(
                     .incompatible,
                     "\(path) is the database of another program; name another file, or move this one away")
+            }
+            if version == 1 {
+                // The first version kept no history.
+                try database.execute(
+                    sql: "PRAGMA user_version = \(schemaVersion); \(HistoryTables.creation)")
+                return .commit
             }
             guard version == schemaVersion else {
                 throw StoreError(
@@ -99,6 +109,8 @@ struct SQLiteEngine: StorageEngine {
             }
             return .commit
         }
+        // A burst of writes makes the log long; the room is given back.
+        try database.execute(sql: "PRAGMA journal_size_limit = \(16 << 20)")
     }
 
     private static func load(_ database: Database, _ path: String) throws -> RecoveredState {
@@ -109,30 +121,20 @@ struct SQLiteEngine: StorageEngine {
         let rows = try Row.fetchCursor(
             database,
             sql: "SELECT resource, namespace, name, revision, offset, side, bytes FROM object ORDER BY rowid")
-        var names: Set<String> = []
+        var names = NamePool()
         while let row = try rows.next() {
-            guard let resource = String.fromDatabaseValue(row[0]),
-                let namespace = String.fromDatabaseValue(row[1]),
-                let name = String.fromDatabaseValue(row[2]),
-                let made = Int64.fromDatabaseValue(row[3]).flatMap({ Revision(exactly: $0) }),
-                let offset = Int.fromDatabaseValue(row[4])
-            else { throw corrupted(path, "a row is of the wrong type") }
-            let key = ObjectKey(
-                resource: names.insert(resource).memberAfterInsert,
-                namespace: names.insert(namespace).memberAfterInsert, name: name)
-            let side = try row.withUnsafeData(atIndex: 5) { $0.flatMap { SideData.decode([UInt8]($0)) } }
-            let bytes = try row.withUnsafeData(atIndex: 6) { $0.map { [UInt8]($0) } }
-            let digits = String(made).utf8
-            guard let side, let bytes, made <= revision, offset >= 0, offset <= bytes.count - digits.count,
-                bytes[offset..<offset + digits.count].elementsEqual(digits)
-            else { throw corrupted(path, "\(key) does not fit its revision \(made)") }
-            state.objects.append(
-                StoredObject(
-                    storage: StoredObject.Storage(
-                        key: key, revision: made, bytes: bytes, revisionOffset: offset,
-                        revisionLength: digits.count, uid: side.uid, labels: side.labels,
-                        fields: side.fields, owners: side.owners)))
+            guard let key = names.key(row, at: 0) else {
+                throw corrupted(path, "a row is of the wrong type")
+            }
+            guard let object = try StoredObject(key: key, row, at: 3), object.revision <= revision else {
+                throw corrupted(path, "\(key) does not fit its revision")
+            }
+            state.objects.append(object)
         }
+        guard let history = try HistoryTables.load(database, &names, upTo: revision) else {
+            throw corrupted(path, "its history is of the wrong type")
+        }
+        state.history = history
         return state
     }
 
@@ -141,10 +143,11 @@ struct SQLiteEngine: StorageEngine {
     func submit(_ work: @escaping @Sendable (Persist) -> Void) {
         let path = path
         database.asyncWriteWithoutTransaction { database in
-            work { (events, revision) throws(StoreError) in
+            work { group throws(StoreError) in
                 do {
                     try database.inTransaction(.immediate) {
-                        try Self.write(events, revision, database)
+                        try Self.write(group.events, group.revision, database)
+                        try HistoryTables.write(group, database)
                         return .commit
                     }
                 } catch {
@@ -170,11 +173,8 @@ struct SQLiteEngine: StorageEngine {
             if event.kind == .deleted {
                 try remove.execute(arguments: [key.resource, key.namespace, key.name])
             } else {
-                try put.execute(arguments: [
-                    key.resource, key.namespace, key.name, Int64(clamping: event.revision),
-                    event.object.revisionOffset, Data(SideData.encode(event.object)),
-                    Data(event.object.bytes),
-                ])
+                try put.execute(
+                    arguments: [key.resource, key.namespace, key.name] + event.object.databaseValues)
             }
         }
         let count = try database.cachedStatement(sql: "UPDATE store SET revision = ?")
@@ -214,6 +214,13 @@ struct SQLiteEngine: StorageEngine {
         case .SQLITE_FULL:
             return StoreError(
                 .full, "no room is left on the file system of \(path); free some and try again", cause: error)
+        case .SQLITE_READONLY:
+            return StoreError(
+                .unwritable, "the database \(path) is on a file system that is read-only at the moment",
+                cause: error)
+        case .SQLITE_IOERR where error.extendedResultCode == .SQLITE_IOERR_WRITE:
+            return StoreError(
+                .unwritable, "the database \(path) cannot be written at the moment", cause: error)
         default:
             return StoreError(.io, "the database \(path) failed", cause: error)
         }

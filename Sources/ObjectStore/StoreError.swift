@@ -24,7 +24,9 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         case incompatible
         /// There is no room left on the disk; the write can be tried again later.
         case full
-        /// Reading or writing the disk failed.
+        /// The disk does not take the write, which can be tried again later.
+        case unwritable
+        /// Reading or writing the disk failed in a way that leaves open what it holds.
         case io
     }
 
@@ -40,6 +42,14 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         self.code = code
         self.message = message
         self.cause = cause
+    }
+
+    /// Whether a write that failed like this left everything as it was, so that later ones may succeed.
+    var leavesStoreIntact: Bool {
+        switch code {
+        case .full, .unwritable: true
+        default: false
+        }
     }
 
     public var description: String {

@@ -23,6 +23,39 @@ package struct StoreState {
         tables[object.key.resource, default: ResourceTable()].put(object)
     }
 
+    /// Takes in what lately happened, once all objects are there.
+    ///
+    /// - Throws: `corrupted` when it does not lead to the present state.
+    package mutating func restore(_ history: RecoveredHistory) throws(StoreError) {
+        floor = history.floor
+        for (resource, revision) in history.floors {
+            tables[resource, default: ResourceTable()].restoreFloor(revision)
+        }
+        // From the present backwards: what was after a change is what was before the next one of the object.
+        var later: [ObjectKey: StoredObject?] = [:]
+        var events: [StoreEvent] = []
+        for change in history.changes.reversed() {
+            let after = later[change.key] ?? get(change.key)
+            let object =
+                switch change.kind {
+                case .added, .modified: after
+                case .deleted: after == nil ? change.previous?.stamped(change.revision) : nil
+                }
+            guard let object, object.revision == change.revision else {
+                throw StoreError(
+                    .corrupted,
+                    "the stored history does not lead to the present state: \(change.key) was \(change.kind) at revision \(change.revision), but is not as it was left then; restore the database from a backup"
+                )
+            }
+            events.append(StoreEvent(kind: change.kind, object: object, previous: change.previous))
+            later[change.key] = .some(change.previous)
+        }
+        for (event, change) in zip(events.reversed(), history.changes) {
+            tables[change.key.resource, default: ResourceTable()].restore(event, at: .zero - change.age)
+        }
+        for resource in tables.keys { tables[resource]?.trim(to: limits, at: .zero) }
+    }
+
     // MARK: Reading
 
     package func get(_ key: ObjectKey) -> StoredObject? {
@@ -65,16 +98,23 @@ package struct StoreState {
         package var cursor: Revision
     }
 
+    /// A watcher that is slow to hand on what it read holds no more than this, and one event.
+    private static let readingSize = 1 << 20
+
     package func read(
         resource: String, namespace: String?, after: Revision, limit: Int
     ) throws(StoreError) -> Reading {
         try require(after, servableFor: resource)
         var events: [StoreEvent] = []
+        var bytes = 0
         guard let table = tables[resource] else { return Reading(events: [], cursor: revision) }
         for entry in table.history[table.historyIndex(after: after)...] {
             if let namespace, entry.event.key.namespace != namespace { continue }
             events.append(entry.event)
-            if events.count == limit { return Reading(events: events, cursor: entry.event.revision) }
+            bytes += entry.event.object.storage.bytes.count
+            if events.count == limit || bytes >= Self.readingSize {
+                return Reading(events: events, cursor: entry.event.revision)
+            }
         }
         return Reading(events: events, cursor: revision)
     }
@@ -101,12 +141,20 @@ package struct StoreState {
     /// Events that are decided but not durable yet: what the commits of one group do to the state.
     package struct Group {
         package fileprivate(set) var events: [StoreEvent] = []
+        /// Resources of whose history the disk is to forget everything up to and including a revision.
+        package fileprivate(set) var forgotten: [String: Revision] = [:]
         fileprivate var overlay: [ObjectKey: StoredObject?] = [:]
         /// The revision of the store once the group is applied.
         package fileprivate(set) var revision: Revision
     }
 
-    package func beginGroup() -> Group { Group(revision: revision) }
+    package func beginGroup() -> Group {
+        var group = Group(revision: revision)
+        for (resource, table) in tables where table.hasManyLeftovers {
+            group.forgotten[resource] = table.trimmedThrough
+        }
+        return group
+    }
 
     /// Decides a commit on top of the state and of the group's earlier commits. A refused commit leaves
     /// the group as it was.
@@ -174,6 +222,7 @@ package struct StoreState {
         for event in group.events {
             tables[event.key.resource, default: ResourceTable()].apply(event, at: now)
         }
+        for resource in group.forgotten.keys { tables[resource]?.forgotLeftovers() }
         for resource in Set(group.events.lazy.map(\.key.resource)) {
             tables[resource]?.trim(to: limits, at: now)
         }

@@ -41,9 +41,6 @@ import Testing
         #expect(a.fields == ["spec.nodeName": "n1"])
         #expect(a.owners == ["o1", "o2"])
         #expect(store.get(pod("b")) == nil)
-        #expect(throws: StoreError.self, "history does not survive: watchers list again") {
-            try store.watch(resource: "pods", after: 5)
-        }
         _ = try store.watch(resource: "pods", after: 6)
         let updated = try await store.commit([.update(pod("a"), draft("w"), expected: 2)])
         #expect(text(updated.first) == text("w", at: 7))

@@ -56,6 +56,7 @@ func code(_ error: StoreError?) -> String {
     case .corrupted: "corrupted"
     case .incompatible: "incompatible"
     case .full: "full"
+    case .unwritable: "unwritable"
     case .io: "io"
     }
 }
@@ -196,9 +197,9 @@ final class ManualEngine: StorageEngine {
             return state.waiting
         }
         for item in work {
-            item { (events, _) throws(StoreError) in
-                beforeDurable(events)
-                state.withLock { $0.groups.append(events.count) }
+            item { group throws(StoreError) in
+                beforeDurable(group.events)
+                state.withLock { $0.groups.append(group.events.count) }
                 if let error { throw error }
             }
         }

@@ -127,6 +127,8 @@ struct ResourceVerbs<Object: KubernetesObject>: Sendable {
         case .conflict: .conflict(kind, key.name, APIError.modifiedMessage)
         case .compacted: .expired("The resourceVersion for the provided list is too old.")
         case .future(let current): .futureRevision(0, current: current)
+        // As upstream hands on what etcd says when its space is used up: without a reason.
+        case .full, .unwritable: APIError(code: 500, reason: "", message: error.message)
         default: .internalError("the store could not be written: \(error.message)")
         }
     }

@@ -98,13 +98,17 @@ struct WatchWriter: Sendable {
     let transform: (@Sendable (WatchLine, Bool) -> [UInt8])?
     let clock: any Clock<Duration>
 
-    /// Runs until the client goes, the time is over, or the watcher falls too far behind.
+    /// Runs until the client goes or takes nothing any more, the time is over, or the watcher falls too far behind.
     func run(_ writer: any ResponseWriter) async throws {
+        let timeout = answer.timeout
+        let clock = clock
+        let paced = PacedWriter(writer: writer)
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await send(to: writer) }
+            group.addTask { try await send(to: paced) }
             group.addTask { await passTime() }
+            group.addTask { try await paced.watchOver(for: timeout, clock) }
+            defer { group.cancelAll() }
             try await group.next()
-            group.cancelAll()
         }
     }
 

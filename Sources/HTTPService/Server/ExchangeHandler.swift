@@ -325,6 +325,14 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
         }
     }
 
+    /// The body failed. A client that takes what was written so far reads to the cut; one that takes nothing would
+    /// hold connection and memory for ever.
+    func cutOff(_ number: UInt64) {
+        guard let context, running?.number == number, case .pipe = outgoing, !context.channel.isWritable
+        else { return }
+        context.close(promise: nil)
+    }
+
     private func finishResponse() {
         guard let context else { return }
         outgoing = nil

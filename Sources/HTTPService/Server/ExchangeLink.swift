@@ -23,6 +23,7 @@ struct ExchangeLink: Sendable {
                 pipe.finish()
             } catch {
                 pipe.finish(throwing: error)
+                eventLoop.execute { handler.value.cutOff(number) }
             }
         case .tunnel(let use):
             let tunnel = try? await eventLoop.submit { handler.value.switchProtocols(number, response) }.get()

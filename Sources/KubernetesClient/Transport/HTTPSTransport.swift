@@ -15,9 +15,14 @@ public struct HTTPSTransport: Transport {
 
     /// The server and user of a kubeconfig file's context.
     ///
-    /// - Parameter context: nil for the file's current one.
+    /// - Parameters:
+    ///   - context: nil for the file's current one.
+    ///   - adjust: changes what the file does not speak of: time limits, the version of HTTP.
     /// - Throws: `KubeconfigError`, `HTTPError`.
-    public init(kubeconfig: Kubeconfig, context: String? = nil) throws {
+    public init(
+        kubeconfig: Kubeconfig, context: String? = nil,
+        adjust: (inout ClientConfiguration) -> Void = { _ in }
+    ) throws {
         let (cluster, user, _) = try kubeconfig.select(context: context)
         let server = try ServerURL(cluster.server)
         if let unsupported = user.unsupported, user.token == nil, user.clientCertificate == nil {
@@ -30,6 +35,7 @@ public struct HTTPSTransport: Transport {
             endpoint: .tcp(host: server.host, port: server.port),
             tls: server.isTLS ? try Self.tls(cluster, user) : nil)
         configuration.bearerToken = try Self.token(user)
+        adjust(&configuration)
         try self.init(configuration, prefix: server.path)
     }
 

@@ -35,6 +35,7 @@ public struct ControllerManager: Sendable {
             TokenController(
                 context,
                 contents: TokenSecret(certificateAuthority: certificateAuthority, sign: signToken)),
+            ResourceQuotaController(acting(as: "resourcequota-controller")),
             ClusterRoleAggregationController(acting(as: "clusterrole-aggregation-controller")),
         ]
     }

@@ -43,6 +43,26 @@ import Testing
             ),
             ("/apis/discovery.k8s.io/v1/endpointslices", "Name|AddressType|Ports|Endpoints|Age"),
             ("/apis/coordination.k8s.io/v1/leases", "Name|Holder|Age"),
+            ("/api/v1/limitranges", "Name|Created At"),
+            ("/api/v1/resourcequotas", "Name|Request|Limit|Age"),
+            (
+                "/api/v1/persistentvolumes",
+                "Name|Capacity|Access Modes|Reclaim Policy|Status|Claim|StorageClass|VolumeAttributesClass|"
+                    + "Reason|Age|VolumeMode*"
+            ),
+            (
+                "/api/v1/persistentvolumeclaims",
+                "Name|Status|Volume|Capacity|Access Modes|StorageClass|VolumeAttributesClass|Age|VolumeMode*"
+            ),
+            (
+                "/apis/storage.k8s.io/v1/storageclasses",
+                "Name|Provisioner|ReclaimPolicy|VolumeBindingMode|AllowVolumeExpansion|Age"
+            ),
+            (
+                "/apis/scheduling.k8s.io/v1/priorityclasses",
+                "Name|Value|Global-Default|Age|PreemptionPolicy"
+            ),
+            ("/apis/node.k8s.io/v1/runtimeclasses", "Name|Handler|Age"),
         ]
         for (path, columns) in expected {
             let reply = try await api.get(path, accept: Self.table)

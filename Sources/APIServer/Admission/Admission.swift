@@ -19,10 +19,11 @@ package struct AdmissionRequest: Sendable {
     package var name: String
     package var user: User
     package var isDryRun = false
+    package var now: Time
 
     package init(
         _ operation: Operation, _ kind: ResourceKind, subresource: String = "", namespace: String,
-        name: String, user: User, isDryRun: Bool = false
+        name: String, user: User, isDryRun: Bool = false, now: Time
     ) {
         self.operation = operation
         self.kind = kind
@@ -31,6 +32,7 @@ package struct AdmissionRequest: Sendable {
         self.name = name
         self.user = user
         self.isDryRun = isDryRun
+        self.now = now
     }
 }
 
@@ -42,6 +44,8 @@ package protocol AdmissionLookup: Sendable {
     ) -> Object?
     /// All objects of a kind, in one namespace unless that is nil.
     func objects<Object: KubernetesObject>(_ type: Object.Type, namespace: String?) -> [Object]
+    /// How many objects of a resource (`deployments.apps`) a namespace has.
+    func count(resource: String, namespace: String) -> Int
 }
 
 extension AdmissionLookup {
@@ -102,7 +106,9 @@ package struct AdmissionChain: Sendable {
 
     /// What upstream switches on by default, as far as its kinds are served.
     package static let standard = AdmissionChain([
-        NamespaceAdmission(), ServiceAccountAdmission(), PriorityAdmission(), TolerationAdmission(),
+        NamespaceAdmission(), LimitRangeAdmission(), ServiceAccountAdmission(), PodSecurityAdmission(),
+        PriorityAdmission(), TolerationAdmission(), StorageAdmission(), RuntimeClassAdmission(),
+        QuotaAdmission(),
     ])
 
     package func mutate<Object: KubernetesObject>(

@@ -5,6 +5,7 @@ enum VolumeResources {
     static func volumes(now: @escaping @Sendable () -> Time) -> Resource<PersistentVolume> {
         var resource = Resource<PersistentVolume>()
         resource.table = StorageTables.volumes
+        resource.warnings = { $0.warnings }
         resource.subresources = [.status("PersistentVolume")]
         resource.returnsDeletedObject = true
         resource.prepareForCreate = { volume in
@@ -33,12 +34,17 @@ enum VolumeResources {
     static let claims: Resource<PersistentVolumeClaim> = {
         var resource = Resource<PersistentVolumeClaim>()
         resource.table = StorageTables.claims
+        resource.warnings = { $0.warnings }
         resource.subresources = [.status("PersistentVolumeClaim")]
         resource.returnsDeletedObject = true
         resource.prepareForCreate = { claim in
             claim.status = PersistentVolumeClaimStatus(phase: "Pending")
+            claim.alignSources()
         }
-        resource.prepareForUpdate = { $0.status = $1.status }
+        resource.prepareForUpdate = { claim, old in
+            claim.status = old.status
+            claim.alignSources()
+        }
         resource.prepareForStatusUpdate = { $0.spec = $1.spec }
         return resource
     }()

@@ -84,7 +84,7 @@ extension ResourceVerbs {
         }
         do {
             let draft = try StoredForm.draft(of: object, resource)
-            let stored = try await commit(.create(key, draft))
+            let stored = try await commit(.create(key, draft), new: object, old: nil)
             reservation.confirm()
             return Answer(.object(stored.bytes), status: .created, warnings: warnings)
         } catch {

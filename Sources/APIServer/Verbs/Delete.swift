@@ -66,7 +66,8 @@ extension ResourceVerbs {
         switch outcome {
         case .remove:
             if isDryRun { return goneAnswer(stored.bytes, uid: stored.uid, name: name, warnings) }
-            let gone = try await commit(.delete(stored.key, expected: stored.revision))
+            let gone = try await commit(
+                .delete(stored.key, expected: stored.revision), new: nil, old: old)
             resource.deallocate?(old)
             return goneAnswer(gone.bytes, uid: gone.uid, name: name, warnings)
         case .mark(let changed):
@@ -78,7 +79,8 @@ extension ResourceVerbs {
                     : Answer(.object(stored.bytes), status: status, warnings: warnings)
             }
             let draft = try StoredForm.draft(of: object, resource)
-            let result = try await commit(.update(stored.key, draft, expected: stored.revision))
+            let result = try await commit(
+                .update(stored.key, draft, expected: stored.revision), new: object, old: old)
             return Answer(.object(result.bytes), status: status, warnings: warnings)
         }
     }

@@ -31,6 +31,10 @@ extension ServerCore: AdmissionLookup {
         return page.objects.compactMap { try? Object(json: $0.bytes) }
     }
 
+    package func count(resource: String, namespace: String) -> Int {
+        (try? store.list(resource: resource, namespace: namespace))?.objects.count ?? 0
+    }
+
     func find<Object: KubernetesObject>(
         _ type: Object.Type, _ name: String, namespace: String = ""
     ) -> Object? {

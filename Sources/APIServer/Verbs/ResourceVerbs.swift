@@ -100,19 +100,21 @@ struct ResourceVerbs<Object: KubernetesObject>: Sendable {
     ) -> AdmissionRequest {
         AdmissionRequest(
             operation, kind, subresource: subresource, namespace: kind.isNamespaced ? info.namespace : "",
-            name: name, user: context.user, isDryRun: isDryRun)
+            name: name, user: context.user, isDryRun: isDryRun, now: core.now())
     }
 
-    /// Commits and puts the store's failures into the API's words.
-    func commit(_ mutation: Mutation) async throws(APIError) -> StoredObject {
+    /// Commits changes together, the first of which is the request's, and puts the store's failures into the
+    /// API's words.
+    func commit(_ mutations: [Mutation]) async throws(APIError) -> StoredObject {
+        let key = mutations.first?.key ?? key(info.name)
         do {
-            let results = try await core.store.commit([mutation])
+            let results = try await core.store.commit(mutations)
             guard let result = results.first else {
-                throw APIError.internalError("the store answered nothing for \(mutation.key)")
+                throw APIError.internalError("the store answered nothing for \(key)")
             }
             return result
         } catch let error as StoreError {
-            throw failure(error, mutation.key)
+            throw failure(error, key)
         } catch let error as APIError {
             throw error
         } catch {

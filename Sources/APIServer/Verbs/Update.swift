@@ -96,13 +96,16 @@ extension ResourceVerbs {
             let draft = try StoredForm.draft(of: object, resource)
             if isReleased(object) {
                 // The last that held the object back is gone, and so is the object.
-                let gone = try await commit(.delete(stored.key, expected: stored.revision))
+                let gone = try await commit(
+                    .delete(stored.key, expected: stored.revision), new: nil, old: old)
                 reservation.confirm()
                 resource.deallocate?(object)
                 object.metadata.resourceVersion = "\(gone.revision)"
                 return .value(object, warnings: warnings)
             }
-            let result = try await commit(.update(stored.key, draft, expected: stored.revision))
+            let result = try await commit(
+                .update(stored.key, draft, expected: stored.revision), new: object, old: old,
+                subresource: part.subresource)
             reservation.confirm()
             return Answer(.object(result.bytes), warnings: warnings)
         } catch {

@@ -58,13 +58,15 @@ struct KindHandle: Sendable {
         KindHandle(CronJob.self), KindHandle(ReplicationController.self), KindHandle(PodTemplate.self),
         KindHandle(HorizontalPodAutoscaler.self), KindHandle(Ingress.self),
         KindHandle(NetworkPolicy.self), KindHandle(PodDisruptionBudget.self), KindHandle(Role.self),
-        KindHandle(RoleBinding.self),
+        KindHandle(RoleBinding.self), KindHandle(LimitRange.self), KindHandle(ResourceQuota.self),
+        KindHandle(PersistentVolumeClaim.self), KindHandle(CSIStorageCapacity.self),
     ]
 
     /// The kinds without a namespace that can own.
     static let clusterScoped: [KindHandle] = [
         KindHandle(Node.self), KindHandle(Namespace.self), KindHandle(ClusterRole.self),
         KindHandle(ClusterRoleBinding.self), KindHandle(IngressClass.self), KindHandle(ServiceCIDR.self),
-        KindHandle(IPAddress.self),
+        KindHandle(IPAddress.self), KindHandle(PersistentVolume.self), KindHandle(StorageClass.self),
+        KindHandle(PriorityClass.self), KindHandle(RuntimeClass.self),
     ]
 }

@@ -156,6 +156,15 @@ extension [FieldError] {
 
 /// Text as Go prints it.
 package enum GoText {
+    /// A number with six decimals (`%f`).
+    package static func decimal(_ value: Double) -> String {
+        guard value.isFinite, value.magnitude < 9e12 else { return value < 0 ? "-Inf" : "+Inf" }
+        let millionths = Int((value.magnitude * 1_000_000).rounded(.toNearestOrEven))
+        let fraction = "\(millionths % 1_000_000)"
+        let zeros = String(repeating: "0", count: 6 - fraction.utf8.count)
+        return "\(value < 0 ? "-" : "")\(millionths / 1_000_000).\(zeros)\(fraction)"
+    }
+
     /// The text in double quotes with escapes (strconv.Quote).
     package static func quoted(_ text: String) -> String {
         var output = "\""

@@ -17,14 +17,14 @@ enum ResourceRules {
         !name.contains("/") || name.contains("kubernetes.io/")
     }
 
-    private static func isExtended(_ name: String) -> Bool {
+    static func isExtended(_ name: String) -> Bool {
         !isNative(name) && !name.hasPrefix("requests.") && NameRules.qualified("requests." + name).isEmpty
     }
 
     /// Whether the sum of limits may exceed what a node has; other resources need request and limit to be equal.
     static func isOvercommittable(_ name: String) -> Bool { isNative(name) && !isHugePages(name) }
 
-    private static func containerName(_ path: RulePath, _ name: String) -> [FieldError] {
+    static func containerName(_ path: RulePath, _ name: String) -> [FieldError] {
         var errors: [FieldError] = []
         errors.require(NameRules.qualified, path, name)
         if errors.isEmpty, !name.contains("/"), !standard.contains(name), !isHugePages(name) {
@@ -36,6 +36,33 @@ enum ResourceRules {
             }
         } else if !isNative(name), !isExtended(name) {
             errors.invalid(path, name, "doesn't follow extended resource name standard")
+        }
+        return errors
+    }
+
+    /// A resource that anything may be bounded in.
+    static func name(_ path: RulePath, _ name: String) -> [FieldError] {
+        var errors: [FieldError] = []
+        errors.require(NameRules.qualified, path, name)
+        if errors.isEmpty, !name.contains("/"), !standard.contains(name), !isHugePages(name),
+            !name.hasPrefix("requests.hugepages-")
+        {
+            errors.invalid(path, name, "must be a standard resource type or fully qualified")
+        }
+        return errors
+    }
+
+    /// Whether quotas know a resource by this name, beside those with a domain or counted by `count/`.
+    static func isStandardQuota(_ name: String) -> Bool {
+        name != "storage" && standard.contains(name) || isHugePages(name)
+            || name.hasPrefix("requests.hugepages-")
+    }
+
+    /// A resource that a quota may bound.
+    static func quotaName(_ path: RulePath, _ name: String) -> [FieldError] {
+        var errors = Self.name(path, name)
+        if !name.contains("/"), !isStandardQuota(name) {
+            errors.invalid(path, name, "must be a standard resource for quota")
         }
         return errors
     }

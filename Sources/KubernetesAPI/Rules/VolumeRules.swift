@@ -54,13 +54,7 @@ enum VolumeRules {
                 + mode(path.child("defaultMode"), source.defaultMode)
                 + items(path.child("items"), source.items)
         }
-        only("nfs", volume.nfs) { path, source in
-            var errors = named(path, ("server", source.server), ("path", source.path))
-            if !source.path.hasPrefix("/") {
-                errors.invalid(path.child("path"), source.path, "must be an absolute path")
-            }
-            return errors
-        }
+        only("nfs", volume.nfs, nfs)
         only("iscsi", volume.iscsi) { path, source in
             var errors = named(path, ("targetPortal", source.targetPortal), ("iqn", source.iqn))
             errors.requireRange(path.child("lun"), source.lun, 0...255)
@@ -79,15 +73,7 @@ enum VolumeRules {
         only("downwardAPI", volume.downwardAPI) { path, source in
             mode(path.child("defaultMode"), source.defaultMode) + source.items.flatMap { file(path, $0) }
         }
-        only("fc", volume.fc) { path, source in
-            source.targetWWNs.isEmpty && source.wwids.isEmpty
-                ? [
-                    .required(
-                        path.child("targetWWNs").text, "must specify either targetWWNs or wwids, but not both"
-                    )
-                ]
-                : []
-        }
+        only("fc", volume.fc, fibreChannel)
         only("flexVolume", volume.flexVolume) { named($0, ("driver", $1.driver)) }
         only("configMap", volume.configMap) { path, source in
             named(path, ("name", source.name)) + mode(path.child("defaultMode"), source.defaultMode)
@@ -121,7 +107,7 @@ enum VolumeRules {
     // MARK: - Sources
 
     /// Fields that must not be empty.
-    private static func named(_ path: RulePath, _ fields: (String, String)...) -> [FieldError] {
+    static func named(_ path: RulePath, _ fields: (String, String)...) -> [FieldError] {
         fields.filter { $0.1.isEmpty }.map { .required(path.child($0.0).text) }
     }
 
@@ -130,7 +116,23 @@ enum VolumeRules {
         return [.invalid(path.text, .integer(Int64(mode)), fileMode)]
     }
 
-    private static func hostPath(_ path: RulePath, _ source: HostPathVolumeSource) -> [FieldError] {
+    static func nfs(_ path: RulePath, _ source: NFSVolumeSource) -> [FieldError] {
+        var errors = named(path, ("server", source.server), ("path", source.path))
+        if !source.path.hasPrefix("/") {
+            errors.invalid(path.child("path"), source.path, "must be an absolute path")
+        }
+        return errors
+    }
+
+    static func fibreChannel(_ path: RulePath, _ source: FCVolumeSource) -> [FieldError] {
+        guard source.targetWWNs.isEmpty, source.wwids.isEmpty else { return [] }
+        return [
+            .required(
+                path.child("targetWWNs").text, "must specify either targetWWNs or wwids, but not both")
+        ]
+    }
+
+    static func hostPath(_ path: RulePath, _ source: HostPathVolumeSource) -> [FieldError] {
         var errors = named(path, ("path", source.path))
         if !errors.isEmpty { return errors }
         errors += noSteppingBack(path.child("path"), source.path)

@@ -28,6 +28,10 @@ struct RuleScenario {
         "SelfSubjectAccessReview": SelfSubjectAccessReview.self, "Service": Service.self,
         "ServiceAccount": ServiceAccount.self, "SubjectAccessReview": SubjectAccessReview.self,
         "TokenRequest": TokenRequest.self,
+        "LimitRange": LimitRange.self, "ResourceQuota": ResourceQuota.self,
+        "PersistentVolume": PersistentVolume.self, "PersistentVolumeClaim": PersistentVolumeClaim.self,
+        "PriorityClass": PriorityClass.self, "RuntimeClass": RuntimeClass.self,
+        "StorageClass": StorageClass.self, "CSIDriver": CSIDriver.self,
     ]
 
     /// Reads all scenarios of a file; one for each YAML document.

@@ -10,6 +10,7 @@ import Testing
     static let files = [
         "access", "cluster", "configuration", "containers", "deployment", "endpoints", "metadata", "pod",
         "pod-changes", "recorded", "service", "volumes", "workloads",
+        "limits", "scheduling", "storage",
     ]
 
     private func scenarios(_ name: String) throws -> [RuleScenario] {

@@ -31,7 +31,6 @@ let nioHPACK = Target.Dependency.product(name: "NIOHPACK", package: "swift-nio-h
 let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
-let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let lifecycle = Target.Dependency.product(
     name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
@@ -67,7 +66,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
-        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
@@ -98,6 +96,9 @@ let package = Package(
                 nioPosix, yams,
             ]),
 
+        // What is counted and measured.
+        module("Telemetry"),
+
         // The API as values.
         module("KubernetesJSON"),
         module("SchemaLanguage"),
@@ -106,20 +107,21 @@ let package = Package(
             name: "schema-generator", dependencies: ["SchemaLanguage"], swiftSettings: strict),
 
         // The server.
-        module("ObjectStore", ["KubernetesJSON", sqlite, deque, logging]),
+        module("ObjectStore", ["KubernetesJSON", "Telemetry", sqlite, deque, logging]),
         module("PKI", ["KubernetesJSON", x509, asn1, crypto]),
         module(
             "HTTPService",
-            [nioCore, nioPosix, nioHTTP1, nioHTTP2, nioHPACK, nioTLS, nioSSL, logging]),
+            ["CZlib", nioCore, nioPosix, nioHTTP1, nioHTTP2, nioHPACK, nioTLS, nioSSL, logging]),
+        .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         module(
             "APIServer",
             [
-                "KubernetesAPI", "KubernetesJSON", "ObjectStore", "HTTPService", "PKI", crypto, yams,
-                logging, metrics, lifecycle,
+                "KubernetesAPI", "KubernetesJSON", "ObjectStore", "HTTPService", "PKI", "Telemetry",
+                crypto, yams, logging, lifecycle,
             ]),
         module(
             "KubernetesClient",
-            ["KubernetesAPI", "KubernetesJSON", "HTTPService", deque, logging, metrics, yams]),
+            ["KubernetesAPI", "KubernetesJSON", "HTTPService", "Telemetry", deque, logging, yams]),
 
         // Those who act on what the server holds.
         module("Controllers", ["KubernetesAPI", "KubernetesClient", logging, lifecycle]),
@@ -176,13 +178,24 @@ let package = Package(
             path: "Benchmarks/API", swiftSettings: strict),
 
         // Tests: one target a room.
-        tests("KubernetesJSON"),
+        .target(
+            name: "HostileInput", dependencies: ["KubernetesJSON"], path: "Tests/HostileInput",
+            swiftSettings: strict),
+        tests("Telemetry"),
+        tests("KubernetesJSON", ["HostileInput"]),
         tests("SchemaLanguage"),
-        tests("KubernetesAPI", ["KubernetesJSON", "SchemaLanguage", yams]),
+        tests("KubernetesAPI", ["HostileInput", "KubernetesJSON", "SchemaLanguage", yams]),
         tests("ObjectStore", ["KubernetesJSON", sqlite, logging]),
         tests("PKI", ["KubernetesJSON", x509]),
-        tests("HTTPService", ["PKI", nioCore, nioPosix, nioHTTP1, logging]),
-        tests("APIServer", ["KubernetesAPI", "KubernetesJSON", "ObjectStore", "HTTPService", "PKI"]),
+        tests(
+            "HTTPService", ["HostileInput", "PKI", nioCore, nioHTTP2, nioSSL, nioPosix, nioHTTP1, logging]),
+        tests(
+            "APIServer",
+            [
+                "CZlib", "HostileInput", "KubernetesAPI", "KubernetesJSON", "ObjectStore", "HTTPService",
+                "PKI",
+                "Telemetry", nioCore, nioPosix,
+            ]),
         tests("KubernetesClient", ["KubernetesAPI", "KubernetesJSON", "HTTPService", logging]),
         tests("Controllers", ["KubernetesAPI", "KubernetesClient", yams]),
         tests("Scheduler", ["KubernetesAPI", "KubernetesClient"]),

@@ -3,6 +3,7 @@ import KubernetesAPI
 import KubernetesJSON
 public import Logging
 public import ObjectStore
+import Synchronization
 
 /// The Kubernetes API over a store: authenticates, authorises, routes and answers requests.
 ///
@@ -16,6 +17,9 @@ public final class APIServer: HTTPResponder {
     private let addresses: ServiceAddresses
     private let configuration: APIServerConfiguration
     private let audit: Audit?
+    private let frame: ServingFrame
+    private let health: HealthChecks
+    private let isPrepared = Atomic(false)
 
     /// Sets the server up, with the Service addresses that are in use taken from the store.
     ///
@@ -45,20 +49,52 @@ public final class APIServer: HTTPResponder {
         let addresses = ServiceAddresses(range: range, nodePorts: configuration.nodePorts)
         self.addresses = addresses
         let registry = Registry.standard(addresses: addresses, now: configuration.now)
+        let metrics = APIMetrics(configuration.metrics)
+        let limit = InFlightLimit(
+            readOnly: configuration.maximumRequestsInFlight,
+            mutating: configuration.maximumMutatingRequestsInFlight)
+        metrics.observe(store, limit)
+        frame = ServingFrame(
+            registry: registry, metrics: metrics, limit: limit, clock: configuration.clock,
+            timeout: configuration.requestTimeout)
+        health = HealthChecks(store)
         let core = ServerCore(
             store: store, registry: registry, authorizer: ClusterAuthorizer(store),
             clock: configuration.clock,
-            now: configuration.now, logger: logger)
+            now: configuration.now, metrics: metrics, logger: logger)
         self.core = core
         authenticator = Authenticator(
             credentials: credentials,
             exists: { TokenBinding(core: core).exists($0, $1) }, audiences: configuration.audiences)
         system = SystemPaths(
             discovery: DiscoveryDocuments(registry), documents: OpenAPIDocuments(registry: registry),
-            health: { [HealthCheck("ping"), HealthCheck("etcd")] },
+            health: health, issuer: configuration.issuer, metrics: configuration.metrics,
             serverAddress: "\(configuration.advertisedAddress):\(configuration.advertisedPort)")
         try adoptServices()
+        for hook in ["bootstrap-controller", "rbac/bootstrap-roles"] {
+            health.add("poststarthook/\(hook)") { [weak self] in
+                guard let self, isPrepared.load(ordering: .acquiring) else {
+                    return "what every cluster has is not made yet"
+                }
+                return nil
+            }
+        }
     }
+
+    // MARK: Health
+
+    /// Adds something that must be well for `/readyz` to say so.
+    ///
+    /// - Parameter failure: tells what is wrong, or nil. Called whenever somebody asks: it must not wait.
+    public func addReadinessCheck(_ name: String, _ failure: @escaping @Sendable () -> String?) {
+        health.add(name, [.readyz], failure)
+    }
+
+    /// From now on `/readyz` says that the server goes, so that clients turn to another one while it still
+    /// answers.
+    public func beginShutdown() { health.beginShutdown() }
+
+    // MARK: Life
 
     private func adoptServices() throws(APIServerError) {
         do {
@@ -85,6 +121,7 @@ public final class APIServer: HTTPResponder {
     public func prepare() async throws(APIServerError) {
         try await RoleBootstrap(core: core).run()
         try await bootstrap().makeAll()
+        isPrepared.store(true, ordering: .releasing)
     }
 
     private func bootstrap() -> Bootstrap {
@@ -96,18 +133,29 @@ public final class APIServer: HTTPResponder {
     // MARK: Requests
 
     public func respond(to request: HTTPRequest) async -> HTTPResponse {
-        guard let audit else { return await answer(request, nil) }
-        let record = AuditRecord(audit, request, RequestInfo(request, request.pathSegments))
-        return record.finish(await answer(request, record))
+        let segments = request.pathSegments
+        let info = RequestInfo(request, segments)
+        return await frame.serve(
+            request, info,
+            { Responding.failure($0, ResponseForm(), logger: core.logger) },
+            { [self] in await audited(request, segments, info) })
     }
 
-    private func answer(_ original: HTTPRequest, _ record: AuditRecord?) async -> HTTPResponse {
+    private func audited(
+        _ request: HTTPRequest, _ segments: [String], _ info: RequestInfo
+    ) async -> HTTPResponse {
+        guard let audit else { return await answer(request, segments, info, nil) }
+        let record = AuditRecord(audit, request, info)
+        return record.finish(await answer(request, segments, info, record))
+    }
+
+    private func answer(
+        _ original: HTTPRequest, _ segments: [String], _ info: RequestInfo, _ record: AuditRecord?
+    ) async -> HTTPResponse {
         var request = original
         let isPretty = APIServer.wantsPretty(request)
         var form = ResponseForm(isPretty: isPretty)
         do {
-            let segments = request.pathSegments
-            let info = RequestInfo(request, segments)
             if let negotiated = ResponseForm.negotiate(
                 accept: request.headers.first(name: "accept"), allowsTransforms: info.isResourceRequest,
                 isPretty: isPretty)
@@ -117,6 +165,8 @@ public final class APIServer: HTTPResponder {
                 throw APIError.notAcceptable(ResponseForm.acceptedTypes)
             }
             let caller = try await authenticator.user(of: request)
+            guard frame.enter(request, info, caller) else { return ServingFrame.tooManyRequests }
+            defer { frame.leave(info) }
             if let record, record.begin(caller), !request.headers.contains(name: "upgrade") {
                 let body = try await RequestContext.body(of: request)
                 record.received(body, contentType: request.headers.first(name: "content-type"))

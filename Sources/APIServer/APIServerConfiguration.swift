@@ -1,4 +1,5 @@
 public import KubernetesAPI
+public import Telemetry
 
 /// How an API server is set up.
 public struct APIServerConfiguration: Sendable {
@@ -17,6 +18,16 @@ public struct APIServerConfiguration: Sendable {
     /// The parts of the control plane that run beside the server, for ComponentStatus: their names, and what
     /// is wrong with them or nil.
     public var components: @Sendable () -> [(name: String, failure: String?)] = { [] }
+    /// How long a request may take, unless it is one that lasts as long as its client wants.
+    public var requestTimeout: Duration = .seconds(60)
+    /// How many requests that only read are answered at the same time; others get 429.
+    public var maximumRequestsInFlight = 400
+    /// How many requests that write are answered at the same time; others get 429.
+    public var maximumMutatingRequestsInFlight = 200
+    /// Where service account tokens can be checked by others, or nil when nobody is to be told.
+    public var issuer: IssuerDocuments?
+    /// Where the server counts what it does.
+    public var metrics = MetricRegistry.shared
     /// The wall clock.
     public var now: @Sendable () -> Time = { Time.now() }
     /// The same to the microsecond, for the audit log.
@@ -44,6 +55,20 @@ public struct AuditConfiguration: Sendable, Hashable {
         self.path = path
         self.maximumSize = maximumSize
         self.maximumBackups = maximumBackups
+    }
+}
+
+/// What others need in order to check service account tokens (OpenID Connect Discovery 1.0).
+public struct IssuerDocuments: Sendable {
+    /// Served at `/.well-known/openid-configuration`.
+    public var configuration: [UInt8]
+    /// Served at `/openid/v1/jwks`.
+    public var keySet: [UInt8]
+
+    /// The documents as JSON.
+    public init(configuration: [UInt8], keySet: [UInt8]) {
+        self.configuration = configuration
+        self.keySet = keySet
     }
 }
 

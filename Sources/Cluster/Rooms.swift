@@ -61,6 +61,10 @@ struct Rooms: Sendable {
             client: client("system:kube-controller-manager", as: "kube-controller-manager"),
             logger: log("informers"))
         self.informers = informers
+        api.addReadinessCheck("informer-sync") {
+            let count = informers.unsyncedCount
+            return count == 0 ? nil : "\(count) informers not started yet"
+        }
         controllers = ControllerManager(
             ControllerContext(
                 client: client("system:kube-controller-manager", as: "kube-controller-manager"),

@@ -1,4 +1,5 @@
 import APIServer
+import CLinux
 import ContainerRuntime
 import HTTPService
 import KubernetesAPI
@@ -23,6 +24,11 @@ struct ServingAPI: Sendable {
         _ configuration: ClusterConfiguration, address: String, nodes: any NodeConnector,
         components: [String] = [], log: (String) -> Logger
     ) async throws {
+        // Each connection is an open file, and the usual 1024 are soon taken by clients that only look.
+        let raised = swiftlet_raise_file_limit()
+        if raised != 0 {
+            log("api").warning("the limit of open files stays", metadata: ["errno": "\(-raised)"])
+        }
         store = try await ObjectStore.open(.sqlite(path: configuration.databaseFile), logger: log("store"))
         keys = try Keys(configuration, nodeAddress: address)
         let kubeconfig = try keys.kubeconfig.document()
@@ -42,6 +48,10 @@ struct ServingAPI: Sendable {
                 maximumBackups: configuration.auditLogMaximumBackups)
         }
         apiConfiguration.components = { components.map { ($0, nil) } }
+        apiConfiguration.issuer = IssuerDocuments(
+            configuration: keys.tokens.discovery(
+                keySetURL: "https://\(address):\(configuration.apiPort)/openid/v1/jwks"
+            ).json(), keySet: keys.tokens.keySet.json())
         api = try APIServer(
             configuration: apiConfiguration, store: store,
             credentials: Credentials(certificates: keys.verifier, tokens: keys.tokens), nodes: nodes,
@@ -58,6 +68,11 @@ struct ServingAPI: Sendable {
         [
             Room("api") { [api] in try await api.run() },
             Room("http") { [server] in try await server.run() },
+            // Stops first: others are told before the server goes.
+            Room("readiness") { [api] in
+                for await _ in AsyncStream<Never>.makeStream().stream {}
+                api.beginShutdown()
+            },
         ]
     }
 }

@@ -1,6 +1,7 @@
 public import HTTPService
 public import KubernetesAPI
 public import KubernetesJSON
+public import Telemetry
 
 /// How a patch's body is to be understood.
 public enum PatchType: String, Sendable, Hashable {
@@ -23,13 +24,17 @@ public struct KubernetesClient: Sendable {
     public let transport: any Transport
     /// Sent as `user-agent`; the server derives the default field manager from it.
     public var userAgent: String
+    private let metrics: ClientMetrics
 
     /// How large an answer may be, in bytes.
     private static let limit = 1 << 30
 
     /// A client that sends its requests over `transport`.
-    public init(transport: any Transport, userAgent: String = "swiftlet") {
+    public init(
+        transport: any Transport, userAgent: String = "swiftlet", metrics: MetricRegistry = .shared
+    ) {
         self.transport = transport
+        self.metrics = ClientMetrics(metrics, host: transport.host)
         self.userAgent = userAgent
     }
 
@@ -221,7 +226,15 @@ public struct KubernetesClient: Sendable {
         if !body.isEmpty { headers.add(name: "content-type", value: contentType) }
         let request = HTTPRequest(
             method: method, path: path, query: query, headers: headers, body: .bytes(body))
-        let response = try await transport.send(request)
+        let start = ContinuousClock.now
+        let response: ClientResponse
+        do {
+            response = try await transport.send(request)
+        } catch {
+            metrics.record(method, code: nil, took: ContinuousClock.now - start)
+            throw error
+        }
+        metrics.record(method, code: response.status.code, took: ContinuousClock.now - start)
         guard (200..<300).contains(Int(response.status.code)) else {
             let answer = try await response.body.collect(upTo: 1 << 20)
             throw APIErrors.error(

@@ -1,6 +1,7 @@
 import DequeModule
 import Logging
 import Synchronization
+public import Telemetry
 
 /// Objects under revisions: optimistic concurrency, consistent lists, watches.
 ///
@@ -31,6 +32,8 @@ public final class ObjectStore: Sendable {
         var isClosed = false
         /// Set once the disk failed in a way after which nothing it says can be relied on.
         var failure: StoreError?
+        /// Why the last group was not written, if it was not.
+        var lastFailure: StoreError?
         var closers: [CheckedContinuation<Void, Never>] = []
     }
 
@@ -46,30 +49,34 @@ public final class ObjectStore: Sendable {
     private let shown: Mutex<Shown>
     private let watcherIDs = Atomic<WatcherID>(0)
     private let elapsed: @Sendable () -> Duration
+    private let metrics: StoreMetrics
     private let logger: Logger
 
     // MARK: Opening and closing
 
     /// Opens a store, and with it the database that only one process may have open at a time.
     ///
+    /// - Parameter metrics: where the time that writes take is kept.
     /// - Throws: `locked`, `corrupted`, `incompatible` or `io`.
     public static func open(
         _ engine: Engine, limits: HistoryLimits = HistoryLimits(),
-        clock: any Clock<Duration> = ContinuousClock(),
+        clock: any Clock<Duration> = ContinuousClock(), metrics: MetricRegistry = .shared,
         logger: Logger
     ) async throws(StoreError) -> ObjectStore {
         switch engine {
         case .memory:
-            try await open(engine: MemoryEngine(), limits: limits, clock: clock, logger: logger)
+            try await open(
+                engine: MemoryEngine(), limits: limits, clock: clock, metrics: metrics, logger: logger)
         case .sqlite(let path):
             try await open(
-                engine: SQLiteEngine(path: path), limits: limits, clock: clock, logger: logger)
+                engine: SQLiteEngine(path: path), limits: limits, clock: clock, metrics: metrics,
+                logger: logger)
         }
     }
 
     package static func open(
         engine: any StorageEngine, limits: HistoryLimits = HistoryLimits(),
-        clock: any Clock<Duration> = ContinuousClock(), logger: Logger
+        clock: any Clock<Duration> = ContinuousClock(), metrics: MetricRegistry = .shared, logger: Logger
     ) async throws(StoreError) -> ObjectStore {
         let recovered = try await engine.recover()
         var state = StoreState(limits: limits, revision: recovered.revision)
@@ -78,16 +85,19 @@ public final class ObjectStore: Sendable {
         logger.debug(
             "object store open",
             metadata: ["revision": "\(recovered.revision)", "objects": "\(recovered.objects.count)"])
-        return ObjectStore(engine: engine, state: state, elapsed: stopwatch(clock), logger: logger)
+        return ObjectStore(
+            engine: engine, state: state, elapsed: stopwatch(clock), metrics: StoreMetrics(metrics),
+            logger: logger)
     }
 
     private init(
         engine: any StorageEngine, state: StoreState, elapsed: @escaping @Sendable () -> Duration,
-        logger: Logger
+        metrics: StoreMetrics, logger: Logger
     ) {
         self.engine = engine
         self.shown = Mutex(Shown(state: state))
         self.elapsed = elapsed
+        self.metrics = metrics
         self.logger = logger
     }
 
@@ -130,6 +140,11 @@ public final class ObjectStore: Sendable {
 
     /// The latest durable revision.
     public var revision: Revision { shown.withLock { $0.state.revision } }
+
+    /// Why nothing can be written now; nil when the last write worked, or there was none.
+    public var writeFailure: StoreError? {
+        queue.withLock { $0.failure ?? ($0.isClosed ? .closed : $0.lastFailure) }
+    }
 
     /// How many objects of a resource there are.
     public func count(resource: String) -> Int { shown.withLock { $0.state.count(resource: resource) } }
@@ -275,6 +290,7 @@ public final class ObjectStore: Sendable {
     /// - Throws: `alreadyExists`, `notFound`, `conflict`, `invalidDraft`, `closed`, `full` or `io`.
     @discardableResult
     public func commit(_ mutations: [Mutation]) async throws(StoreError) -> [StoredObject] {
+        let start = elapsed()
         let result: Result<[StoredObject], StoreError> = await withCheckedContinuation { continuation in
             let refused: StoreError?
             let mustDrain: Bool
@@ -288,7 +304,10 @@ public final class ObjectStore: Sendable {
             if let refused { continuation.resume(returning: .failure(refused)) }
             if mustDrain { engine.submit { persist in self.drain(persist) } }
         }
-        return try result.get()
+        let objects = try result.get()
+        let duration = elapsed() - start
+        for mutation in mutations { metrics.record(mutation, took: duration) }
+        return objects
     }
 
     /// Carries out all waiting commits; runs where the engine writes, one at a time.
@@ -331,6 +350,7 @@ public final class ObjectStore: Sendable {
                 refuse(commits, error)
                 return
             }
+            queue.withLock { $0.lastFailure = nil }
             show(group)
         }
         // Refusals wait for durability too: what one is based on may be part of this very group.
@@ -353,9 +373,12 @@ public final class ObjectStore: Sendable {
 
     private func refuse(_ commits: [Pending], _ error: StoreError) {
         logger.error("object store cannot write", metadata: ["error": "\(error)"])
-        // A write that the disk did not take leaves the database as it was. After a failed fsync nobody knows
-        // what the disk holds: serve what is known, write no more.
-        if !error.leavesStoreIntact { queue.withLock { $0.failure = error } }
+        queue.withLock { queue in
+            queue.lastFailure = error
+            // A write that the disk did not take leaves the database as it was. After a failed fsync nobody knows
+            // what the disk holds: serve what is known, write no more.
+            if !error.leavesStoreIntact { queue.failure = error }
+        }
         for commit in commits { commit.continuation.resume(returning: .failure(error)) }
     }
 }

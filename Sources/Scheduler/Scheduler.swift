@@ -19,7 +19,7 @@ public final class Scheduler: Controller {
     private let recorder: EventRecorder
     private let logger: Logger
     private let now: @Sendable () -> Time
-    private let queue = WorkQueue<PodKey>()
+    private let queue = WorkQueue<PodKey>(name: "scheduler_active_queue")
     private let assumed = Mutex([PodKey: Pod]())
     /// Pods that found no node: looked at again when a node or a pod changes.
     private let waiting = Mutex(Set<PodKey>())

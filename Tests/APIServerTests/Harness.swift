@@ -4,6 +4,7 @@ import KubernetesAPI
 import KubernetesJSON
 import Logging
 import ObjectStore
+import Telemetry
 import Testing
 
 /// An API server over a store in memory, asked without sockets.
@@ -16,11 +17,15 @@ struct Harness {
         prepared: Bool = true, configure: (inout APIServerConfiguration) -> Void = { _ in }
     ) async throws {
         let logger = Logger(label: "swiftlet.apiserver.test") { _ in SwiftLogNoOpLogHandler() }
-        store = try await ObjectStore.open(.memory, logger: logger)
+        let metrics = MetricRegistry()
+        store = try await ObjectStore.open(.memory, metrics: metrics, logger: logger)
         nodes = RecordingConnector()
         var configuration = APIServerConfiguration()
         configuration.advertisedAddress = "10.200.0.2"
         configuration.now = { Time(seconds: 1_800_000_000) }
+        configuration.metrics = metrics
+        configuration.issuer = IssuerDocuments(
+            configuration: Array(#"{"issuer":"https://issuer"}"#.utf8), keySet: Array(#"{"keys":[]}"#.utf8))
         configure(&configuration)
         server = try APIServer(
             configuration: configuration, store: store, credentials: FakeCredentials(), nodes: nodes,
@@ -49,10 +54,18 @@ struct Harness {
         _ method: HTTPMethod, _ target: String, _ body: String = "", headers: HTTPHeaders = [:],
         peer: Peer = .inProcess(user: "admin", groups: ["system:masters"])
     ) async throws -> Reply {
-        var request = HTTPRequest(method: method, target: target, headers: headers)
+        var request = request(method, target, headers: headers, peer: peer)
         request.body = .bytes(Array(body.utf8))
-        request.peer = peer
         return try await read(await server.respond(to: request))
+    }
+
+    func request(
+        _ method: HTTPMethod, _ target: String, headers: HTTPHeaders = [:],
+        peer: Peer = .inProcess(user: "admin", groups: ["system:masters"])
+    ) -> HTTPRequest {
+        var request = HTTPRequest(method: method, target: target, headers: headers)
+        request.peer = peer
+        return request
     }
 
     func read(_ response: HTTPResponse) async throws -> Reply {

@@ -124,17 +124,13 @@ package struct DiscoveryDocuments: Sendable {
             })
     }
 
-    /// The paths that `/` names.
+    /// The paths of these documents.
     package var paths: [String] {
         var paths = ["/api", "/api/v1", "/apis", "/apis/"]
         for group in registry.groups where !group.name.isEmpty {
             paths.append("/apis/\(group.name)")
             for version in group.versions { paths.append("/apis/\(group.name)/\(version.name)") }
         }
-        paths += [
-            "/healthz", "/healthz/etcd", "/healthz/ping", "/livez", "/openapi/v2", "/openapi/v3",
-            "/readyz", "/version",
-        ]
-        return paths.sorted()
+        return paths
     }
 }

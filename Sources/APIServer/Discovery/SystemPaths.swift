@@ -1,12 +1,15 @@
 import HTTPService
 import KubernetesAPI
 import KubernetesJSON
+import Telemetry
 
 /// Paths outside the resources: discovery, version, health, documents.
 struct SystemPaths: Sendable {
     let discovery: DiscoveryDocuments
     let documents: OpenAPIDocuments
-    let health: @Sendable () -> [HealthCheck]
+    let health: HealthChecks
+    let issuer: IssuerDocuments?
+    let metrics: MetricRegistry
     let serverAddress: String
 
     /// - Returns: nil when the path is none of these.
@@ -15,10 +18,12 @@ struct SystemPaths: Sendable {
         let accept = request.headers.first(name: "accept")
         switch segments.first {
         case nil:
-            let paths: JSONValue = ["paths": .array(discovery.paths.map { .string($0) })]
-            return json(paths, form)
+            let paths: JSONValue = ["paths": .array(paths.map { .string($0) })]
+            return HTTPResponse(contentType: "application/json", PrettyJSON.indent(paths.json()))
         case "api" where segments.count == 1:
-            if let version = AggregatedAccept.version(accept) { return aggregated(core: true, version) }
+            if let version = AggregatedAccept.version(accept) {
+                return aggregated(core: true, version, request)
+            }
             return json(discovery.coreVersions(serverAddress: serverAddress), form)
         case "api" where segments.count == 2:
             return discovery.resources(group: "", version: segments[1]).map { list in
@@ -28,7 +33,9 @@ struct SystemPaths: Sendable {
                 return json(value, form)
             }
         case "apis" where segments.count == 1:
-            if let version = AggregatedAccept.version(accept) { return aggregated(core: false, version) }
+            if let version = AggregatedAccept.version(accept) {
+                return aggregated(core: false, version, request)
+            }
             return json(discovery.groups, form)
         case "apis" where segments.count == 2:
             return discovery.group(named: segments[1]).map { json($0, form) }
@@ -39,6 +46,12 @@ struct SystemPaths: Sendable {
                 contentType: "application/json", PrettyJSON.indent(ServerVersion.document.json()))
         case "healthz", "livez", "readyz":
             return healthResponse(request, segments)
+        case "metrics" where segments.count == 1:
+            return HTTPResponse(contentType: MetricText.contentType, Array(metrics.text().utf8))
+        case ".well-known" where segments == [".well-known", "openid-configuration"]:
+            return issuer.map { openID($0.configuration, "application/json") }
+        case "openid" where segments == ["openid", "v1", "jwks"]:
+            return issuer.map { openID($0.keySet, "application/jwk-set+json") }
         case "openapi":
             return documents.respond(request, Array(segments.dropFirst()))
         default:
@@ -54,64 +67,53 @@ struct SystemPaths: Sendable {
             headers: ["content-type": "application/json", "vary": "Accept"], body: .bytes(bytes))
     }
 
-    private func aggregated(core: Bool, _ version: String) -> HTTPResponse {
-        var value = discovery.aggregated(core: core).jsonValue
-        value["apiVersion"] = .string("apidiscovery.k8s.io/\(version)")
-        return HTTPResponse(
-            headers: ["content-type": AggregatedAccept.contentType(version), "vary": "Accept"],
-            body: .bytes(value.json()))
+    private func aggregated(core: Bool, _ version: String, _ request: HTTPRequest) -> HTTPResponse {
+        let document = documents.document("discovery/\(core)/\(version)") {
+            var value = discovery.aggregated(core: core).jsonValue
+            value["apiVersion"] = .string("apidiscovery.k8s.io/\(version)")
+            return value.json()
+        }
+        var response = document.response(to: request, contentType: AggregatedAccept.contentType(version))
+        response.headers.add(name: "cache-control", value: "public")
+        return response
+    }
+
+    /// Keys change seldom, and those who check tokens ask often.
+    private func openID(_ document: [UInt8], _ type: String) -> HTTPResponse {
+        HTTPResponse(
+            headers: ["content-type": type, "cache-control": "public, max-age=3600"],
+            body: .bytes(document))
+    }
+
+    /// The paths that `/` names.
+    private var paths: [String] {
+        var paths = discovery.paths + documents.paths + ["/metrics", "/version"]
+        if issuer != nil { paths += ["/.well-known/openid-configuration", "/openid/v1/jwks"] }
+        for endpoint in HealthChecks.Endpoint.allCases {
+            paths.append("/\(endpoint.rawValue)")
+            paths += health.results(endpoint).map { "/\(endpoint.rawValue)/\($0.name)" }
+        }
+        return paths.sorted()
     }
 
     private func healthResponse(_ request: HTTPRequest, _ segments: [String]) -> HTTPResponse? {
-        let checks = health()
-        if segments.count == 2 {
-            guard let check = checks.first(where: { $0.name == segments[1] }) else { return nil }
-            return check.failure.map { HTTPResponse(status: .internalServerError, text: "\($0)\n") }
-                ?? HTTPResponse(text: "ok")
+        guard let endpoint = segments.first.flatMap({ HealthChecks.Endpoint(rawValue: $0) }) else {
+            return nil
         }
-        guard segments.count == 1, let name = segments.first else { return nil }
-        let excluded = Set(request.query.all("exclude"))
-        let report = HealthReport(name: name, checks: checks, excluded: excluded)
-        if report.isHealthy {
-            return HTTPResponse(text: request.query.contains("verbose") ? report.text : "ok")
+        let results = health.results(endpoint)
+        if segments.count > 1 {
+            let name = segments.dropFirst().joined(separator: "/")
+            guard let result = results.first(where: { $0.name == name }) else { return nil }
+            guard let failure = result.failure else { return HTTPResponse(text: "ok") }
+            return HTTPResponse(status: .internalServerError, text: "internal server error: \(failure)\n")
         }
-        return HTTPResponse(status: .internalServerError, text: report.text)
-    }
-}
-
-/// One thing that must be well for the server to be well.
-package struct HealthCheck: Sendable, Hashable {
-    package var name: String
-    /// What is wrong, or nil.
-    package var failure: String?
-
-    package init(_ name: String, failure: String? = nil) {
-        self.name = name
-        self.failure = failure
-    }
-}
-
-/// The text that `/healthz?verbose` shows.
-package struct HealthReport: Sendable {
-    package let isHealthy: Bool
-    package let text: String
-
-    package init(name: String, checks: [HealthCheck], excluded: Set<String> = []) {
-        var text = ""
-        var isHealthy = true
-        for check in checks {
-            if excluded.contains(check.name) {
-                text += "[+]\(check.name) excluded: ok\n"
-            } else if check.failure != nil {
-                isHealthy = false
-                text += "[-]\(check.name) failed: reason withheld\n"
-            } else {
-                text += "[+]\(check.name) ok\n"
-            }
-        }
-        text += isHealthy ? "\(name) check passed\n" : "\(name) check failed\n"
-        self.text = text
-        self.isHealthy = isHealthy
+        let report = HealthReport(
+            name: endpoint.rawValue, checks: results, excluded: Set(request.query.all("exclude")))
+        let isVerbose = !report.isHealthy || request.query.contains("verbose")
+        var response = HTTPResponse(
+            status: report.isHealthy ? .ok : .internalServerError, text: isVerbose ? report.text : "ok")
+        response.headers.add(name: "x-content-type-options", value: "nosniff")
+        return response
     }
 }
 

@@ -1,4 +1,3 @@
-import Crypto
 import HTTPService
 import KubernetesAPI
 import KubernetesJSON
@@ -6,28 +5,10 @@ import Synchronization
 
 /// `/openapi/v2` and `/openapi/v3`, made of the schema when first asked for, each once.
 package final class OpenAPIDocuments: Sendable {
-    /// A document that is ready to be sent.
-    package struct Document: Sendable {
-        package let bytes: [UInt8]
-        /// Changes when the bytes do.
-        package let hash: String
-
-        init(_ bytes: [UInt8]) {
-            self.bytes = bytes
-            let digits = Array("0123456789ABCDEF")
-            var text = ""
-            for byte in SHA256.hash(data: bytes) {
-                text.append(digits[Int(byte >> 4)])
-                text.append(digits[Int(byte & 15)])
-            }
-            hash = text
-        }
-    }
-
     static let protobufV2 = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 
     private let registry: Registry
-    private let made = Mutex<[String: Document]>([:])
+    private let made = Mutex<[String: ServedDocument]>([:])
 
     package init(registry: Registry) { self.registry = registry }
 
@@ -37,18 +18,16 @@ package final class OpenAPIDocuments: Sendable {
         case "v2" where segments.count == 1:
             let accept = request.headers.first(name: "accept") ?? ""
             if OpenAPIDocuments.prefersProtobuf(accept) {
-                return send(
-                    document("v2.pb") { OpenAPIProtobuf.encode(self.v2) }, request,
-                    type: "application/com.github.proto-openapi.spec.v2.v1.0+protobuf")
+                return document("v2.pb") { OpenAPIProtobuf.encode(self.v2) }.response(
+                    to: request, contentType: "application/com.github.proto-openapi.spec.v2.v1.0+protobuf")
             }
-            return send(document("v2") { self.v2.json() }, request, type: "application/json")
+            return document("v2") { self.v2.json() }.response(to: request, contentType: "application/json")
         case "v3" where segments.count == 1:
-            return HTTPResponse(contentType: "application/json", index.json())
+            return ServedDocument(index.json()).response(to: request, contentType: "application/json")
         case "v3":
-            guard let document = groupDocument(segments.dropFirst().joined(separator: "/")) else {
-                return nil
-            }
-            return send(document, request, type: "application/json")
+            let path = segments.dropFirst().joined(separator: "/")
+            guard let document = groupDocument(path) else { return nil }
+            return versioned(document, "/openapi/v3/" + path, request)
         default:
             return nil
         }
@@ -62,22 +41,39 @@ package final class OpenAPIDocuments: Sendable {
         return false
     }
 
-    private func send(_ document: Document, _ request: HTTPRequest, type: String) -> HTTPResponse {
-        let tag = "\"\(document.hash)\""
-        if request.headers["if-none-match"].contains(tag) {
-            return HTTPResponse(status: .notModified, headers: ["etag": tag])
+    /// A document whose address in the index names its hash: what is behind it never changes.
+    private func versioned(
+        _ document: ServedDocument, _ path: String, _ request: HTTPRequest
+    ) -> HTTPResponse {
+        let accept = request.headers.first(name: "accept") ?? "*/*"
+        let types = ["application/json", "application/*", "*/*"]
+        guard MediaType.ranges(accept: accept).contains(where: { types.contains($0.essence) }) else {
+            return HTTPResponse(status: .notAcceptable)
         }
-        var headers: HTTPHeaders = ["content-type": type, "etag": tag, "vary": "Accept"]
-        if request.query.first("hash") == document.hash {
-            // The index names the hash, so what is behind it never changes.
-            headers.add(name: "cache-control", value: "public, immutable, max-age=31536000")
+        guard let hash = request.query.first("hash"), !hash.isEmpty else {
+            return document.response(to: request, contentType: "application/json")
         }
-        return HTTPResponse(headers: headers, body: .bytes(document.bytes))
+        guard hash == document.hash else {
+            return HTTPResponse(
+                status: .movedPermanently, headers: ["location": "\(path)?hash=\(document.hash)"])
+        }
+        var response = document.response(to: request, contentType: "application/json")
+        response.headers.add(name: "cache-control", value: "public, immutable, max-age=31536000")
+        return response
     }
 
-    private func document(_ name: String, _ make: () -> [UInt8]) -> Document {
+    /// The paths of these documents.
+    var paths: [String] {
+        ["/openapi/v2", "/openapi/v3", "/openapi/v3/"]
+            + registry.groups.flatMap { group in
+                group.versions.map { "/openapi/v3/" + OpenAPIDocuments.path(group.name, $0.name) }
+            }
+    }
+
+    /// A document that is made when it is asked for first.
+    func document(_ name: String, _ make: () -> [UInt8]) -> ServedDocument {
         if let document = made.withLock({ $0[name] }) { return document }
-        let document = Document(make())
+        let document = ServedDocument(make())
         // Two that made it at once made the same.
         made.withLock { $0[name] = document }
         return document
@@ -105,7 +101,7 @@ package final class OpenAPIDocuments: Sendable {
     }
 
     /// The document of a group and version, by its path.
-    package func groupDocument(_ path: String) -> Document? {
+    package func groupDocument(_ path: String) -> ServedDocument? {
         for group in registry.groups {
             for version in group.versions where OpenAPIDocuments.path(group.name, version.name) == path {
                 return document("v3/" + path) {

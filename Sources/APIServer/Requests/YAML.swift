@@ -3,6 +3,42 @@ import Yams
 
 import struct KubernetesAPI.APIError
 
+/// How often a document refers to what it said before. Each alias may stand for something that holds others, so
+/// few of them make a huge value, and comparing mappings' keys walks through it before anybody can count.
+private struct YAMLAliases {
+    let areFew: Bool
+
+    init(_ bytes: [UInt8]) {
+        var count = 0
+        var previous = UInt8(ascii: "\n")
+        for (index, byte) in bytes.enumerated() {
+            if byte == UInt8(ascii: "*"), Self.precedes(previous), index + 1 < bytes.count,
+                Self.isName(bytes[index + 1])
+            {
+                count += 1
+            }
+            previous = byte
+        }
+        // Two aliases a level double the value; a good deal of work is allowed.
+        let doublings = count / 2
+        areFew = doublings < 20 && bytes.count << doublings <= 1 << 26
+    }
+
+    /// Whether an alias may begin behind this byte.
+    private static func precedes(_ byte: UInt8) -> Bool {
+        " \t\r\n[{,:-?".utf8.contains(byte)
+    }
+
+    private static func isName(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"):
+            true
+        default: byte >= 0x80
+        }
+    }
+}
+
 /// YAML bodies and answers.
 package enum YAML {
     /// Reads one YAML document (and so also JSON) as a JSON value. Keys that occur twice in a mapping are
@@ -10,6 +46,9 @@ package enum YAML {
     package static func decode(_ bytes: [UInt8]) throws(APIError) -> JSONValue {
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw .badRequest("error converting YAML to JSON: yaml: invalid UTF-8")
+        }
+        guard YAMLAliases(bytes).areFew else {
+            throw .badRequest("error converting YAML to JSON: yaml: document contains excessive aliasing")
         }
         let node: Node?
         do {
@@ -72,7 +111,11 @@ package enum YAML {
         if tag == Tag(.null) { return .null }
         if tag == Tag(.bool) { return node.bool.map { .bool($0) } ?? .string(scalar.string) }
         if tag == Tag(.int) { return node.int.map { .integer(Int64($0)) } ?? .string(scalar.string) }
-        if tag == Tag(.float), let number = node.float, number.isFinite { return .number(number) }
+        if tag == Tag(.float), let number = node.float, number.isFinite {
+            // 3.0 and 1e3 are the same numbers as 3 and 1000, as in JSON.
+            if let whole = Int64(exactly: number), number.magnitude < 1e15 { return .integer(whole) }
+            return .number(number)
+        }
         return .string(scalar.string)
     }
 

@@ -104,7 +104,9 @@ struct AnswerWriter<Object: KubernetesObject>: Sendable {
                 return (try? writer.table([line.object], metadata, hasColumns: isFirst)) ?? line.object
             }
         }
-        let lines = WatchWriter(answer: watch, transform: transform, clock: core.clock)
+        let lines = WatchWriter(
+            answer: watch, transform: transform, clock: core.clock,
+            metrics: core.metrics.watched(resource.kind))
         return HTTPResponse(
             headers: ["content-type": "application/json"],
             body: .stream { writer in try await lines.run(writer) })

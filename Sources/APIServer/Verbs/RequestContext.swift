@@ -12,6 +12,7 @@ package struct ServerCore: Sendable {
     package var admission = AdmissionChain.standard
     package let clock: any Clock<Duration>
     package let now: @Sendable () -> Time
+    package let metrics: APIMetrics
     package let logger: Logger
 
     /// Bodies larger than this are refused (upstream's limit for a resource is 3 MiB).
@@ -65,12 +66,19 @@ package struct RequestContext: Sendable {
     /// The whole body of a request.
     static func body(of request: HTTPRequest) async throws(APIError) -> [UInt8] {
         do {
+            if let announced = request.headers.first(name: "content-length").flatMap({ Int($0) }),
+                announced > ServerCore.maximumBody
+            {
+                throw APIError.requestEntityTooLarge("limit is \(ServerCore.maximumBody)")
+            }
             return try await request.body.collect(upTo: ServerCore.maximumBody)
         } catch let error as HTTPError {
             if case .bodyTooLarge = error.code {
                 throw .requestEntityTooLarge("limit is \(ServerCore.maximumBody)")
             }
             throw .badRequest("the request's body did not arrive: \(error.message)")
+        } catch let error as APIError {
+            throw error
         } catch {
             throw .badRequest("the request's body did not arrive")
         }

@@ -97,6 +97,7 @@ struct WatchWriter: Sendable {
     /// Puts an object into the form the client asked for; nil for the object itself.
     let transform: (@Sendable (WatchLine, Bool) -> [UInt8])?
     let clock: any Clock<Duration>
+    let metrics: WatchMetrics
 
     /// Runs until the client goes or takes nothing any more, the time is over, or the watcher falls too far behind.
     func run(_ writer: any ResponseWriter) async throws {
@@ -128,7 +129,7 @@ struct WatchWriter: Sendable {
     }
 
     private func send(to writer: any ResponseWriter) async throws {
-        var out = Output(transform: transform)
+        var out = Output(transform: transform, metrics: metrics)
         var view = answer.view
         if let failure = answer.failure {
             out.add(WatchLine(.error, failure.status.json()))
@@ -168,8 +169,12 @@ struct WatchWriter: Sendable {
         var bytes: [UInt8] = []
         var isFirst = true
         let transform: (@Sendable (WatchLine, Bool) -> [UInt8])?
+        let metrics: WatchMetrics
 
-        init(transform: (@Sendable (WatchLine, Bool) -> [UInt8])?) { self.transform = transform }
+        init(transform: (@Sendable (WatchLine, Bool) -> [UInt8])?, metrics: WatchMetrics) {
+            self.transform = transform
+            self.metrics = metrics
+        }
 
         mutating func add(_ line: WatchLine?) {
             guard var line else { return }
@@ -178,6 +183,7 @@ struct WatchWriter: Sendable {
                 isFirst = false
             }
             line.append(to: &bytes)
+            metrics.sent(bytes: line.object.count)
         }
 
         mutating func flush(to writer: any ResponseWriter) async throws {

@@ -26,6 +26,14 @@
 // glibc 2.34 and later; declared here because it hides behind _GNU_SOURCE.
 extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int from);
 
+// Lets this process open as many files as it ever may (shell: `ulimit -Sn $(ulimit -Hn)`). Returns 0 or a negative
+// errno.
+int swiftlet_raise_file_limit(void);
+
+// Gives a child the limit that this process had before: programs that use select(2), or that close every
+// descriptor there could be, expect the usual one.
+void swiftlet_restore_file_limit(int pid);
+
 // Starts `path` with standard input, output and error from the given descriptors (or /dev/null for -1), every
 // other descriptor closed, default signal dispositions and an empty signal mask; `new_session` detaches it
 // from our session (shell: `setsid path … >out 2>err <in &`). Returns the process id.
@@ -62,6 +70,7 @@ static inline int swiftlet_spawn(
     if (result == 0) result = posix_spawn(&pid, path, &actions, &attributes, argv, environment);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
+    if (result == 0) swiftlet_restore_file_limit(pid);
     return result == 0 ? (int)pid : -result;
 }
 

@@ -6,7 +6,7 @@ import Synchronization
 final class DeploymentController: QueueingController {
     let name = "deployment"
     let context: ControllerContext
-    let queue = WorkQueue<NamespacedName>()
+    let queue = WorkQueue<NamespacedName>(name: "deployment")
 
     private let deployments: Informer<Deployment>
     private let replicaSets: Informer<ReplicaSet>

@@ -6,7 +6,7 @@ import Synchronization
 final class EndpointSliceController: QueueingController {
     let name = "endpointslice"
     let context: ControllerContext
-    let queue = WorkQueue<NamespacedName>()
+    let queue = WorkQueue<NamespacedName>(name: "endpoint_slice")
     let workers = 4
 
     private let services: Informer<Service>

@@ -5,7 +5,7 @@ import KubernetesClient
 final class EndpointsController: QueueingController {
     let name = "endpoints"
     let context: ControllerContext
-    let queue = WorkQueue<NamespacedName>()
+    let queue = WorkQueue<NamespacedName>(name: "endpoint")
 
     private let services: Informer<Service>
     private let pods: Informer<Pod>

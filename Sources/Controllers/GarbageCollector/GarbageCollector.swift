@@ -11,7 +11,7 @@ final class GarbageCollector: Controller {
     private let context: ControllerContext
     private let recorder: EventRecorder
     private let graph = Mutex(OwnerGraph())
-    private let queue = WorkQueue<Work>()
+    private let queue = WorkQueue<Work>(name: "garbage_collector_attempt_to_delete")
     /// Events own nothing and are many; they go by their age.
     private let kinds = (KindHandle.namespaced + KindHandle.clusterScoped).filter {
         $0.kind != Event.resource

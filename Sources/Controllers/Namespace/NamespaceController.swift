@@ -5,7 +5,7 @@ import KubernetesClient
 final class NamespaceController: QueueingController {
     let name = "namespace"
     let context: ControllerContext
-    let queue = WorkQueue<NamespacedName>()
+    let queue = WorkQueue<NamespacedName>(name: "namespace")
 
     private let namespaces: Informer<Namespace>
     private static let finalizer = "kubernetes"

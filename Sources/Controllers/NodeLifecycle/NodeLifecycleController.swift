@@ -5,7 +5,7 @@ import KubernetesClient
 final class NodeLifecycleController: QueueingController {
     let name = "node-lifecycle"
     let context: ControllerContext
-    let queue = WorkQueue<NamespacedName>()
+    let queue = WorkQueue<NamespacedName>(name: "node_lifecycle_controller")
     let workers = 1
 
     private let nodes: Informer<Node>

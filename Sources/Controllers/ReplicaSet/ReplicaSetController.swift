@@ -6,7 +6,7 @@ import Synchronization
 final class ReplicaSetController: QueueingController {
     let name = "replicaset"
     let context: ControllerContext
-    let queue = WorkQueue<NamespacedName>()
+    let queue = WorkQueue<NamespacedName>(name: "replicaset")
 
     private let replicaSets: Informer<ReplicaSet>
     private let pods: Informer<Pod>

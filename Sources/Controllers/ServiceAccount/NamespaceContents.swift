@@ -6,7 +6,7 @@ import KubernetesClient
 final class NamespaceContents: QueueingController {
     let name = "serviceaccount"
     let context: ControllerContext
-    let queue = WorkQueue<NamespacedName>()
+    let queue = WorkQueue<NamespacedName>(name: "serviceaccount")
 
     private let namespaces: Informer<Namespace>
     private let accounts: Informer<ServiceAccount>

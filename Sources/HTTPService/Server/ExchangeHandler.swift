@@ -109,8 +109,12 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         if TLSContexts.isUncleanShutdown(error) { return }
         server.logger.debug("connection failed", metadata: ["error": "\(error)"])
-        if error is HTTPParserError, state.isIdle, !isLingering {
-            answerDirectly(.badRequest, "malformed HTTP request")
+        if let error = error as? HTTPParserError, state.isIdle, !isLingering {
+            if case .headerOverflow = error {
+                answerDirectly(.requestHeaderFieldsTooLarge, "the request's header is too large")
+            } else {
+                answerDirectly(.badRequest, "malformed HTTP request")
+            }
             linger()
         } else {
             context.close(promise: nil)
@@ -299,7 +303,10 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
                 let slice = ByteBuffer(bytes: bytes[sent..<end])
                 self.outgoing = end < bytes.count ? .bytes(bytes, sent: end) : nil
                 context.write(wrapOutboundOut(.body(.byteBuffer(slice))), promise: nil)
-                if end < bytes.count { context.flush() } else { return finishResponse() }
+                guard end < bytes.count else { return finishResponse() }
+                context.flush()
+                // A client that takes nothing for long holds the rest of the body in vain.
+                expectSomething(within: server.configuration.idleTimeout)
             case .pipe(let pipe):
                 var merged = ByteBuffer()
                 let taken = pipe.takeAll(upTo: Self.sliceSize, into: &merged)
@@ -344,7 +351,10 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
             if isStream { refuseRest() }
         }
         running = nil
-        if !isStream { expectSomething(within: server.configuration.idleTimeout) }
+        // On HTTP/2 the connection has a timer for all its streams, but none for a client that takes nothing.
+        if !isStream || !context.channel.isWritable {
+            expectSomething(within: server.configuration.idleTimeout)
+        }
         let next = state.responseEnded()
         if case .close = next { linger() } else { perform(next) }
     }

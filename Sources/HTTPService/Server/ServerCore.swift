@@ -91,7 +91,7 @@ final class ServerCore: Sendable {
             eventLoop: channel.eventLoop, configuration: management)
         _ = try pipeline.configureHTTP2Pipeline(
             mode: .server, connectionConfiguration: HTTP2Limits.serverConnection,
-            streamConfiguration: HTTP2Limits.stream, streamDelegate: manager.http2StreamDelegate
+            streamConfiguration: HTTP2Limits.serverStream, streamDelegate: manager.http2StreamDelegate
         ) { stream in
             stream.eventLoop.makeCompletedFuture {
                 try stream.pipeline.syncOperations.addHandlers([
@@ -107,11 +107,15 @@ final class ServerCore: Sendable {
     static let maximumHeaderSize = 1 << 20
 }
 
-/// Limits of HTTP/2. NIOHTTP2's own are made against strangers; Kubernetes clients open hundreds of watches on one
-/// connection, ping it (grpc-go with nearly every call) and cancel requests as they please.
+/// Limits of HTTP/2. NIOHTTP2's own (200 of everything in 30 s) are too small for Kubernetes clients, which open
+/// hundreds of watches on one connection and cancel them as they please. A server's are made so that a stranger who
+/// floods it with pings or with requests that it takes back at once loses the connection; a client trusts its server.
 enum HTTP2Limits {
     static var serverConnection: NIOHTTP2Handler.ConnectionConfiguration {
         var configuration = connection
+        configuration.maximumBufferedControlFrames = 10_000
+        configuration.maximumConnectionGlitches = strangerLimit
+        configuration.controlFrameRateLimit.maximumCount = strangerLimit
         configuration.initialSettings = [
             // As upstream's --http2-max-streams-per-connection.
             HTTP2Setting(parameter: .maxConcurrentStreams, value: 1000),
@@ -128,6 +132,16 @@ enum HTTP2Limits {
             HTTP2Setting(parameter: .maxHeaderListSize, value: ServerCore.maximumHeaderSize),
             HTTP2Setting(parameter: .initialWindowSize, value: windowSize),
         ]
+        return configuration
+    }
+
+    /// So many control frames, resets or errors a client may send in 30 seconds.
+    static let strangerLimit = 2000
+
+    static var serverStream: NIOHTTP2Handler.StreamConfiguration {
+        var configuration = stream
+        configuration.streamResetFrameRateLimit.maximumCount = strangerLimit
+        configuration.streamErrorRateLimit.maximumCount = strangerLimit
         return configuration
     }
 

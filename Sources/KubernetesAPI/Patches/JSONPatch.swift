@@ -4,6 +4,10 @@ import KubernetesJSON
 public enum JSONPatch {
     /// The most operations that one patch may hold, as upstream.
     public static let maximumOperations = 10000
+    /// How many bytes `copy` operations may add, as upstream: each may double the object.
+    public static let maximumCopySize = 3 * 1024 * 1024
+    /// How deep a patch may nest an object.
+    public static let maximumDepth = 400
 
     /// Applies all operations, or none.
     public static func apply(_ patch: JSONValue, to value: JSONValue) throws(PatchError) -> JSONValue {
@@ -21,7 +25,8 @@ public enum JSONPatch {
         }
         for operation in operations { try checkForm(of: operation) }
         var result = value
-        for operation in operations { try apply(operation: operation, to: &result) }
+        var copied = 0
+        for operation in operations { try apply(operation: operation, to: &result, &copied) }
         return result
     }
 
@@ -56,7 +61,9 @@ public enum JSONPatch {
         }
     }
 
-    private static func apply(operation: JSONValue, to value: inout JSONValue) throws(PatchError) {
+    private static func apply(
+        operation: JSONValue, to value: inout JSONValue, _ copied: inout Int
+    ) throws(PatchError) {
         let name = operation["op"]?.stringValue ?? "unknown"
         guard let text = operation["path"]?.stringValue else {
             throw PatchError(code: .rejected, message: "\(name) operation failed to decode path")
@@ -65,9 +72,12 @@ public enum JSONPatch {
         // A value that is not given is null, as upstream has it.
         let operand = operation["value"] ?? .null
         switch name {
-        case "add": try add(operand, at: path[...], in: &value, text)
+        case "add":
+            try checkDepth(operand, at: path)
+            try add(operand, at: path[...], in: &value, text)
         case "replace":
             _ = try find(path, in: value, text)
+            try checkDepth(operand, at: path)
             if path.isEmpty {
                 value = operand
             } else {
@@ -87,12 +97,20 @@ public enum JSONPatch {
             let moved: JSONValue
             if name == "copy" {
                 moved = try find(source, in: value, from)
+                copied += size(moved)
+                guard copied <= maximumCopySize else {
+                    throw PatchError(
+                        code: .rejected,
+                        message: "Unable to complete the copy, the accumulated size increase of copy is "
+                            + "\(copied), exceeding the limit \(maximumCopySize)")
+                }
             } else {
                 if path.count > source.count, path.starts(with: source) {
                     throw PatchError(code: .rejected, message: "cannot move \(from) into itself at \(text)")
                 }
                 moved = try remove(at: source[...], in: &value, from)
             }
+            try checkDepth(moved, at: path)
             try add(moved, at: path[...], in: &value, text)
         default: throw PatchError(code: .rejected, message: "Unexpected kind: \(name)")
         }
@@ -101,6 +119,36 @@ public enum JSONPatch {
     private static func isEqual(_ left: JSONValue, _ right: JSONValue) -> Bool {
         if let left = left.doubleValue, let right = right.doubleValue { return left == right }
         return left == right
+    }
+
+    // MARK: Limits
+
+    /// Everything that walks a tree does so by recursion.
+    private static func checkDepth(_ value: JSONValue, at path: [String]) throws(PatchError) {
+        guard isWithin(maximumDepth - path.count, value) else {
+            throw PatchError(
+                code: .rejected, message: "the patched object is nested deeper than \(maximumDepth) levels")
+        }
+    }
+
+    private static func isWithin(_ depth: Int, _ value: JSONValue) -> Bool {
+        guard depth > 0 else { return false }
+        switch value {
+        case .array(let elements): return elements.allSatisfy { isWithin(depth - 1, $0) }
+        case .object(let object): return object.allSatisfy { isWithin(depth - 1, $0.value) }
+        default: return true
+        }
+    }
+
+    /// About how many bytes a value takes as JSON.
+    private static func size(_ value: JSONValue) -> Int {
+        switch value {
+        case .null, .bool: 4
+        case .integer, .number: 8
+        case .string(let text): text.utf8.count + 2
+        case .array(let elements): elements.reduce(2) { $0 + size($1) + 1 }
+        case .object(let object): object.reduce(2) { $0 + $1.key.utf8.count + size($1.value) + 4 }
+        }
     }
 
     // MARK: Pointers

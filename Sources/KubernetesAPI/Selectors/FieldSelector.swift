@@ -122,9 +122,10 @@ public struct FieldSelector: Sendable, Hashable, CustomStringConvertible {
 
     private static func escape(_ value: String) -> String {
         var output = ""
-        for character in value {
-            if character == "," || character == "=" || character == "\\" { output += "\\" }
-            output.append(character)
+        // Not by characters: a comma with an accent on it would be one, and still end the value.
+        for scalar in value.unicodeScalars {
+            if scalar == "," || scalar == "=" || scalar == "\\" { output += "\\" }
+            output.unicodeScalars.append(scalar)
         }
         return output
     }

@@ -53,6 +53,9 @@ public final class InformerSet: Sendable {
         }
     }
 
+    /// How many of the informers asked for so far do not know yet what existed at their beginning.
+    public var unsyncedCount: Int { informers.withLock { $0.values.count { !$0.hasSynced } } }
+
     /// Returns once all informers asked for so far know what existed at their beginning, or when the task is
     /// cancelled.
     public func waitForSync() async {
@@ -62,6 +65,7 @@ public final class InformerSet: Sendable {
 
 /// An informer whose type does not matter.
 private protocol RunningInformer: Sendable {
+    var hasSynced: Bool { get }
     func run() async throws
     func waitForSync() async
 }

@@ -6,10 +6,12 @@ public struct HTTPSTransport: Transport {
     private let client: HTTPClient
     /// What the server's URL has behind host and port, without a slash at the end.
     private let prefix: String
+    public let host: String
 
     /// - Parameter prefix: a path in front of all paths of the API, as behind a proxy.
     public init(_ configuration: ClientConfiguration, prefix: String = "") throws(HTTPError) {
         client = try HTTPClient(configuration)
+        host = "\(configuration.endpoint)"
         self.prefix = prefix
     }
 

@@ -2,8 +2,15 @@ public import HTTPService
 
 /// Carries requests to an API server.
 public protocol Transport: Sendable {
+    /// The server's name in metrics: `127.0.0.1:6443`.
+    var host: String { get }
     /// Returns as soon as the head of the response is there; cancelling the task ends the request.
     func send(_ request: HTTPRequest) async throws -> ClientResponse
+}
+
+extension Transport {
+    /// For those that lead to no host.
+    public var host: String { "in-process" }
 }
 
 /// Calls an API server of the same process: no socket, no TLS, no copies of bodies at hand.

@@ -1,5 +1,6 @@
 import DequeModule
 import Synchronization
+public import Telemetry
 
 /// Keys of objects that somebody has to look at: what a controller's workers live on.
 ///
@@ -19,20 +20,30 @@ public final class WorkQueue<Key: Hashable & Sendable>: Sendable {
     }
 
     private let state: Mutex<State>
+    private let metrics: WorkQueueMetrics?
     private let elapsed: @Sendable () -> Duration
     private let clock: any Clock<Duration>
 
     /// - Parameters:
     ///   - initialPause: how long a key that failed waits first; it doubles with every further failure.
     ///   - maximumPause: how long it waits at most.
+    ///   - name: the queue's name in metrics; without one it has none.
     public init(
-        initialPause: Duration = .milliseconds(5), maximumPause: Duration = .seconds(300),
+        name: String? = nil, metrics: MetricRegistry = .shared, initialPause: Duration = .milliseconds(5),
+        maximumPause: Duration = .seconds(300),
         clock: any Clock<Duration> = ContinuousClock()
     ) {
         state = Mutex(
             State(keys: WorkQueueState(initialPause: initialPause, maximumPause: maximumPause)))
         elapsed = stopwatch(clock)
         self.clock = clock
+        self.metrics = name.map { WorkQueueMetrics($0, metrics) }
+        self.metrics?.observe { [weak self] in self?.load }
+    }
+
+    private var load: WorkQueueLoad {
+        let now = elapsed()
+        return state.withLock { WorkQueueLoad($0.keys, now: now) }
     }
 
     deinit {
@@ -41,7 +52,7 @@ public final class WorkQueue<Key: Hashable & Sendable>: Sendable {
 
     /// Adds a key to be worked on now.
     public func add(_ key: Key) {
-        change { keys, _ in keys.add(key) }
+        change { keys, now in keys.add(key, now: now) }
     }
 
     /// Adds a key to be worked on after a while. Of several such times the earliest counts.
@@ -66,7 +77,11 @@ public final class WorkQueue<Key: Hashable & Sendable>: Sendable {
 
     /// Says that the work on a key that `next` returned is over.
     public func done(_ key: Key) {
-        change { keys, _ in keys.done(key) }
+        let work = change { keys, now in
+            keys.done(key, now: now)
+            return keys.lastWork
+        }
+        metrics?.work.observe(work)
     }
 
     /// How many keys wait to be taken.
@@ -95,11 +110,15 @@ public final class WorkQueue<Key: Hashable & Sendable>: Sendable {
             state.nextID += 1
             return state.nextID
         }
+        let now = elapsed()
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let answer: Key?? = state.withLock { state in
                     if Task.isCancelled { return .some(nil) }
-                    if let key = state.keys.take() { return .some(key) }
+                    if let key = state.keys.take(now: now) {
+                        metrics?.wait.observe(state.keys.lastWait)
+                        return .some(key)
+                    }
                     if state.keys.isShutDown { return .some(nil) }
                     // A cancellation later than the check above finds the waiter here.
                     state.waiters.append(Waiter(id: id, continuation: continuation))
@@ -116,20 +135,25 @@ public final class WorkQueue<Key: Hashable & Sendable>: Sendable {
     }
 
     /// Changes the keys, then hands out what can be taken and sees to it that delayed keys come in time.
-    private func change(_ body: (inout WorkQueueState<Key>, Duration) -> Void) {
+    @discardableResult
+    private func change<Result: Sendable>(
+        _ body: (inout WorkQueueState<Key>, Duration) -> Result
+    ) -> Result {
         let now = elapsed()
-        let ready = state.withLock { state in
-            body(&state.keys, now)
+        let (ready, result) = state.withLock { state in
+            let result = body(&state.keys, now)
             state.keys.release(now: now)
             setTimer(&state, now: now)
             var ready: [(Waiter, Key)] = []
-            while let waiter = state.waiters.first, let key = state.keys.take() {
+            while let waiter = state.waiters.first, let key = state.keys.take(now: now) {
+                metrics?.wait.observe(state.keys.lastWait)
                 state.waiters.removeFirst()
                 ready.append((waiter, key))
             }
-            return ready
+            return (ready, result)
         }
         for (waiter, key) in ready { waiter.continuation.resume(returning: key) }
+        return result
     }
 
     /// One task sleeps until the earliest deadline. It belongs to the queue, not to whoever added the key.

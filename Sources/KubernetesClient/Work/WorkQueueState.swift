@@ -8,10 +8,20 @@ package struct WorkQueueState<Key: Hashable & Sendable>: Sendable {
     private var queue: Deque<Key> = []
     /// Keys that must be worked on: those in the queue, and those added while being worked on.
     private var dirty: Set<Key> = []
-    private var processing: Set<Key> = []
+    /// Since when each of those in the queue waits.
+    private var waiting: [Key: Duration] = [:]
+    /// Since when each of those handed out is being worked on.
+    package private(set) var processing: [Key: Duration] = [:]
     private var delayed: [Key: Duration] = [:]
     private var failures: [Key: Int] = [:]
     package private(set) var isShutDown = false
+    /// How many keys were added, those not counted that were in the queue already.
+    package private(set) var added = 0
+    /// How many keys came again because they had failed.
+    package private(set) var retried = 0
+    /// How long the key taken last had waited, and how long the work took that was done last.
+    package private(set) var lastWait = Duration.zero
+    package private(set) var lastWork = Duration.zero
 
     /// The first pause of a key that failed, and the longest.
     private let initialPause: Duration
@@ -28,16 +38,18 @@ package struct WorkQueueState<Key: Hashable & Sendable>: Sendable {
     /// Whether there is nothing to be done, now or later, and nobody at work.
     package var isIdle: Bool { dirty.isEmpty && processing.isEmpty && delayed.isEmpty }
 
-    package mutating func add(_ key: Key) {
-        guard !isShutDown, dirty.insert(key).inserted, !processing.contains(key) else { return }
-        queue.append(key)
+    package mutating func add(_ key: Key, now: Duration = .zero) {
+        guard !isShutDown, dirty.insert(key).inserted else { return }
+        added += 1
+        waiting[key] = now
+        if processing[key] == nil { queue.append(key) }
     }
 
     /// Adds the key at a later time; the earliest time given for a key counts.
     package mutating func add(_ key: Key, at time: Duration, now: Duration) {
         guard !isShutDown else { return }
         if time <= now {
-            add(key)
+            add(key, now: now)
         } else if let planned = delayed[key] {
             delayed[key] = min(planned, time)
         } else {
@@ -47,6 +59,7 @@ package struct WorkQueueState<Key: Hashable & Sendable>: Sendable {
 
     /// Adds a key that failed, after a pause that doubles with every failure since it was forgotten.
     package mutating func addRateLimited(_ key: Key, now: Duration) {
+        retried += 1
         let count = failures[key, default: 0]
         failures[key] = count + 1
         let pause = Backoff.pause(initial: initialPause, maximum: maximumPause, failures: count)
@@ -65,19 +78,21 @@ package struct WorkQueueState<Key: Hashable & Sendable>: Sendable {
         let due = delayed.filter { $0.value <= now }.sorted { $0.value < $1.value }
         for (key, _) in due {
             delayed[key] = nil
-            add(key)
+            add(key, now: now)
         }
     }
 
-    package mutating func take() -> Key? {
+    package mutating func take(now: Duration = .zero) -> Key? {
         guard let key = queue.popFirst() else { return nil }
         dirty.remove(key)
-        processing.insert(key)
+        lastWait = now - (waiting.removeValue(forKey: key) ?? now)
+        processing[key] = now
         return key
     }
 
-    package mutating func done(_ key: Key) {
-        guard processing.remove(key) != nil else { return }
+    package mutating func done(_ key: Key, now: Duration = .zero) {
+        guard let start = processing.removeValue(forKey: key) else { return }
+        lastWork = now - start
         if dirty.contains(key) { queue.append(key) }
     }
 

@@ -1,0 +1,140 @@
+import HTTPService
+import HostileInput
+import Logging
+import NIOCore
+import NIOHTTP2
+import NIOPosix
+import NIOSSL
+import Synchronization
+import Testing
+
+/// Clients that mean no good: the server goes on, and others do not notice.
+@Suite(.serialized) struct HostileTests {
+    private static let request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+    private static let ok: @Sendable (HTTPRequest) async -> HTTPResponse = { _ in HTTPResponse(text: "ok") }
+
+    private func isServed(_ port: Int) async throws -> Bool {
+        try await plainClient(port).send(HTTPRequest(path: "/")).text() == "ok"
+    }
+
+    /// Waits until a condition holds that nothing tells of.
+    private func eventually(_ condition: () -> Bool) async throws {
+        let deadline = ContinuousClock.now + .seconds(60)
+        while !condition(), ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(5)) }
+        #expect(condition())
+    }
+
+    @Test("A header that never ends is refused before it fills the memory")
+    func endlessHeader() async throws {
+        try await withServer(Self.ok) { server, port in
+            let answer = try? await withRawConnection(port) { connection in
+                try await connection.send("GET / HTTP/1.1\r\nHost: x\r\n")
+                let line = "X-Y: " + String(repeating: "y", count: 4000) + "\r\n"
+                for _ in 0..<400 { try await connection.send(line) }
+                return try await connection.receiveAll()
+            }
+            // The rest that is still coming may reset the connection before the answer is read.
+            #expect(answer == nil || answer == "" || answer?.hasPrefix("HTTP/1.1 431 ") == true)
+            let isStillServed = try await isServed(port)
+            #expect(isStillServed)
+        }
+    }
+
+    @Test("Who takes no answer loses the connection, and with it the answer's memory")
+    func slowReader() async throws {
+        var configuration = loopback()
+        configuration.idleTimeout = .milliseconds(200)
+        try await withServer(
+            configuration,
+            { request in
+                request.path == "/large"
+                    ? HTTPResponse(text: String(repeating: "x", count: 32 << 20)) : HTTPResponse(text: "ok")
+            }
+        ) { server, port in
+            let socket = try RawSocket(port: port)
+            defer { socket.close() }
+            socket.send("GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+            try await eventually { server.connectionCount == 1 }
+            #expect(try await isServed(port))
+            try await eventually { server.connectionCount == 0 }
+        }
+    }
+
+    @Test("Bytes that are no TLS, and handshakes that stop half-way")
+    func badTLS() async throws {
+        let pki = try TestPKI.shared.get()
+        var configuration = loopback(tls: pki.server)
+        configuration.headerTimeout = .milliseconds(300)
+        try await withServer(configuration, Self.ok) { server, port in
+            let hello: [UInt8] = [0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xFC, 0x03, 0x03]
+            for bytes in [Array(Self.request.utf8), hello, [UInt8](repeating: 0xFF, count: 5000), []] {
+                let socket = try RawSocket(port: port)
+                socket.send(bytes)
+                #expect(try await pki.client(port, http2: true).send(HTTPRequest(path: "/")).text() == "ok")
+                // The server ends it, at once or when its patience does.
+                await socket.exchange()
+                socket.close()
+            }
+        }
+    }
+
+    @Test("A client of HTTP/2 that floods the server with pings loses the connection")
+    func pingFlood() async throws {
+        let pki = try TestPKI.shared.get()
+        try await withServer(loopback(tls: pki.server), Self.ok) { server, port in
+            var tls = TLSConfiguration.makeClientConfiguration()
+            tls.certificateVerification = .none
+            tls.applicationProtocols = ["h2"]
+            let context = try NIOSSLContext(configuration: tls)
+            let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .channelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        let pipeline = channel.pipeline.syncOperations
+                        try pipeline.addHandler(NIOSSLClientHandler(context: context, serverHostname: nil))
+                        var limits = NIOHTTP2Handler.ConnectionConfiguration()
+                        limits.maximumBufferedControlFrames = 1_000_000
+                        limits.controlFrameRateLimit.maximumCount = 1_000_000
+                        try pipeline.addHandler(
+                            NIOHTTP2Handler(
+                                mode: .client, connectionConfiguration: limits,
+                                streamConfiguration: NIOHTTP2Handler.StreamConfiguration()))
+                    }
+                }
+                .connect(host: "127.0.0.1", port: port).get()
+            for number in 0..<20_000 where channel.isActive {
+                let data = HTTP2PingData(withInteger: UInt64(number))
+                let frame = HTTP2Frame(streamID: .rootStream, payload: .ping(data, ack: false))
+                try? await channel.writeAndFlush(frame)
+            }
+            try? await channel.closeFuture.get()
+            try await eventually { server.connectionCount == 0 }
+            #expect(try await pki.client(port, http2: true).send(HTTPRequest(path: "/")).text() == "ok")
+        }
+    }
+
+    @Test("Connections that come and go leave nothing behind")
+    func churn() async throws {
+        try await withServer(Self.ok) { server, port in
+            #expect(try await isServed(port))
+            var before = 0
+            for round in 0..<4000 {
+                let socket = try RawSocket(port: port)
+                switch round % 4 {
+                case 0: socket.send("GET / HTTP/1.1\r\nHo")
+                case 1: socket.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf")
+                case 2: socket.send(Self.request)
+                default: break
+                }
+                socket.close(reset: round % 8 < 4)
+                if round == 1000 {
+                    try await eventually { server.connectionCount == 0 }
+                    before = ResidentMemory.bytes
+                }
+            }
+            try await eventually { server.connectionCount == 0 }
+            #expect(ResidentMemory.bytes - before < 16 << 20)
+            #expect(try await isServed(port))
+        }
+    }
+}

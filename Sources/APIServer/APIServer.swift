@@ -109,10 +109,12 @@ public final class APIServer: HTTPResponder {
     /// events go, until cancelled.
     public func run() async throws {
         let expiry = EventExpiry(core: core)
+        let addressObjects = AddressObjects(core: core)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.bootstrap().run() }
             group.addTask { await expiry.run() }
             if let audit { group.addTask { await audit.run() } }
+            group.addTask { await addressObjects.run() }
             try await group.waitForAll()
         }
     }
@@ -121,12 +123,14 @@ public final class APIServer: HTTPResponder {
     public func prepare() async throws(APIServerError) {
         try await RoleBootstrap(core: core).run()
         try await bootstrap().makeAll()
+        await AddressObjects(core: core).settle()
         isPrepared.store(true, ordering: .releasing)
     }
 
     private func bootstrap() -> Bootstrap {
         Bootstrap(
             core: core, responder: self, serviceAddress: addresses.first.description,
+            serviceRange: addresses.range.description,
             address: configuration.advertisedAddress, port: configuration.advertisedPort)
     }
 
@@ -229,7 +233,12 @@ public final class APIServer: HTTPResponder {
         if let answer = try await special(context, resource.kind) { return try writer.response(answer) }
         let verbs = ResourceVerbs(core: core, resource: resource.definition, context: context)
         do {
-            return try writer.response(try await verbs.run())
+            guard let version = resource.definition.version else {
+                return try writer.response(try await verbs.run())
+            }
+            let versioned = VersionedVerbs(
+                core: core, resource: resource.definition, version: version, context: context)
+            return try writer.response(try await versioned.run())
         } catch {
             // Whoever uses something deprecated is told, whatever comes of the request.
             guard !verbs.standingWarnings.isEmpty else { throw error }
@@ -255,6 +264,8 @@ public final class APIServer: HTTPResponder {
         switch (kind.plural, info.subresource, info.verb) {
         case ("pods", "binding", "create"):
             return try await PodSubresources(core: core, context: context).bind()
+        case ("pods", "eviction", "create"):
+            return try await PodEviction(core: core, context: context).evict()
         case ("pods", "log", "get"), ("pods", "exec", "get"), ("pods", "exec", "create"),
             ("pods", "attach", "get"), ("pods", "attach", "create"), ("pods", "portforward", "get"),
             ("pods", "portforward", "create"):

@@ -37,6 +37,7 @@ public struct ControllerManager: Sendable {
                 contents: TokenSecret(certificateAuthority: certificateAuthority, sign: signToken)),
             ResourceQuotaController(acting(as: "resourcequota-controller")),
             ClusterRoleAggregationController(acting(as: "clusterrole-aggregation-controller")),
+            DisruptionController(acting(as: "disruption-controller")),
         ]
     }
 

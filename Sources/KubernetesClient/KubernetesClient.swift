@@ -41,13 +41,17 @@ public struct KubernetesClient: Sendable {
     // MARK: Reading
 
     /// An object; 404 (`NotFound`) when there is none of that name.
+    ///
+    /// - Parameter kind: where the object is, when the type does not say it: `PartialObjectMetadata` reads the
+    ///   metadata of every kind. So it is with all functions below.
     public func get<T: KubernetesObject>(
-        _ type: T.Type, name: String, namespace: String = "", resourceVersion: String? = nil
+        _ type: T.Type, of kind: ResourceKind? = nil, name: String, namespace: String = "",
+        resourceVersion: String? = nil
     ) async throws -> T {
         var query = QueryItems()
         query.add("resourceVersion", resourceVersion)
         return try await value(
-            .GET, ResourcePath.path(T.resource, namespace: namespace, name: name), query: query)
+            .GET, ResourcePath.path(kind ?? T.resource, namespace: namespace, name: name), query: query)
     }
 
     /// All objects, or those of a namespace, that the selectors choose.
@@ -56,8 +60,9 @@ public struct KubernetesClient: Sendable {
     ///   - resourceVersion: nil for the latest state, "0" for whatever the server has at hand.
     ///   - limit: how many objects a page has at most; the list's `continue` then leads to the next one.
     public func list<T: KubernetesObject>(
-        _ type: T.Type, namespace: String? = nil, labelSelector: String? = nil, fieldSelector: String? = nil,
-        resourceVersion: String? = nil, limit: Int? = nil, continue token: String? = nil
+        _ type: T.Type, of kind: ResourceKind? = nil, namespace: String? = nil,
+        labelSelector: String? = nil, fieldSelector: String? = nil, resourceVersion: String? = nil,
+        limit: Int? = nil, continue token: String? = nil
     ) async throws -> ObjectList<T> {
         var query = QueryItems()
         query.add("labelSelector", labelSelector)
@@ -66,15 +71,16 @@ public struct KubernetesClient: Sendable {
         query.add("limit", limit.map(String.init))
         query.add("continue", token)
         return try await value(
-            .GET, ResourcePath.path(T.resource, namespace: namespace ?? ""), query: query)
+            .GET, ResourcePath.path(kind ?? T.resource, namespace: namespace ?? ""), query: query)
     }
 
     /// What happens after a revision, until the server ends the watch or the reading task is cancelled.
     ///
     /// - Parameter timeout: after which time the server shall end the watch.
     public func watch<T: KubernetesObject>(
-        _ type: T.Type, namespace: String? = nil, resourceVersion: String? = nil,
-        labelSelector: String? = nil, fieldSelector: String? = nil, allowBookmarks: Bool = true,
+        _ type: T.Type, of kind: ResourceKind? = nil, namespace: String? = nil,
+        resourceVersion: String? = nil, labelSelector: String? = nil, fieldSelector: String? = nil,
+        allowBookmarks: Bool = true,
         sendInitialEvents: Bool = false, timeout: Duration? = nil
     ) async throws -> ObjectWatch<T> {
         var query: QueryItems = ["watch": "true"]
@@ -88,7 +94,7 @@ public struct KubernetesClient: Sendable {
         }
         query.add("timeoutSeconds", timeout.map { String($0.components.seconds) })
         let response = try await send(
-            .GET, ResourcePath.path(T.resource, namespace: namespace ?? ""), query: query)
+            .GET, ResourcePath.path(kind ?? T.resource, namespace: namespace ?? ""), query: query)
         return ObjectWatch(body: response.body)
     }
 
@@ -136,36 +142,39 @@ public struct KubernetesClient: Sendable {
     ///   - fieldManager: required for `apply`.
     ///   - force: takes fields over from other managers (`apply` only).
     public func patch<T: KubernetesObject>(
-        _ type: T.Type, name: String, namespace: String = "", subresource: String? = nil,
-        type patchType: PatchType = .merge, body: JSONValue, fieldManager: String? = nil, force: Bool = false
+        _ type: T.Type, of kind: ResourceKind? = nil, name: String, namespace: String = "",
+        subresource: String? = nil, type patchType: PatchType = .merge, body: JSONValue,
+        fieldManager: String? = nil, force: Bool = false
     ) async throws -> T {
         var query = Self.query(fieldManager)
         if force { query.append("force", "true") }
         return try await value(
             .PATCH,
-            ResourcePath.path(T.resource, namespace: namespace, name: name, subresource: subresource),
+            ResourcePath.path(
+                kind ?? T.resource, namespace: namespace, name: name, subresource: subresource),
             query: query, body: body.json(), contentType: patchType.rawValue)
     }
 
     /// Deletes an object, or begins to when it has finalizers or a grace period.
     public func delete<T: KubernetesObject>(
-        _ type: T.Type, name: String, namespace: String = "", options: DeleteOptions = DeleteOptions()
+        _ type: T.Type, of kind: ResourceKind? = nil, name: String, namespace: String = "",
+        options: DeleteOptions = DeleteOptions()
     ) async throws {
         _ = try await bytes(
-            .DELETE, ResourcePath.path(T.resource, namespace: namespace, name: name), query: [:],
+            .DELETE, ResourcePath.path(kind ?? T.resource, namespace: namespace, name: name), query: [:],
             body: options.json())
     }
 
     /// Deletes all objects of a namespace that the selectors choose.
     public func deleteCollection<T: KubernetesObject>(
-        _ type: T.Type, namespace: String? = nil, labelSelector: String? = nil, fieldSelector: String? = nil,
-        options: DeleteOptions = DeleteOptions()
+        _ type: T.Type, of kind: ResourceKind? = nil, namespace: String? = nil,
+        labelSelector: String? = nil, fieldSelector: String? = nil, options: DeleteOptions = DeleteOptions()
     ) async throws {
         var query = QueryItems()
         query.add("labelSelector", labelSelector)
         query.add("fieldSelector", fieldSelector)
         _ = try await bytes(
-            .DELETE, ResourcePath.path(T.resource, namespace: namespace ?? ""), query: query,
+            .DELETE, ResourcePath.path(kind ?? T.resource, namespace: namespace ?? ""), query: query,
             body: options.json())
     }
 
@@ -197,8 +206,10 @@ public struct KubernetesClient: Sendable {
     // MARK: Any path
 
     /// The bytes at a path such as `/version` or `/readyz`.
-    public func raw(_ path: String, query: QueryItems = [:]) async throws -> [UInt8] {
-        try await bytes(.GET, path, query: query)
+    public func raw(
+        _ path: String, query: QueryItems = [:], accept: String = "application/json"
+    ) async throws -> [UInt8] {
+        try await send(.GET, path, query: query, accept: accept).body.collect(upTo: Self.limit)
     }
 
     private func value<Answer: JSONCodable>(
@@ -220,9 +231,9 @@ public struct KubernetesClient: Sendable {
     /// Sends a request and returns the response if it is a success.
     private func send(
         _ method: HTTPMethod, _ path: String, query: QueryItems, body: [UInt8] = [],
-        contentType: String = "application/json"
+        contentType: String = "application/json", accept: String = "application/json"
     ) async throws -> ClientResponse {
-        var headers: HTTPHeaders = ["accept": "application/json", "user-agent": userAgent]
+        var headers: HTTPHeaders = ["accept": accept, "user-agent": userAgent]
         if !body.isEmpty { headers.add(name: "content-type", value: contentType) }
         let request = HTTPRequest(
             method: method, path: path, query: query, headers: headers, body: .bytes(body))

@@ -12,6 +12,7 @@ struct Bootstrap: Sendable {
     let core: ServerCore
     let responder: any HTTPResponder
     let serviceAddress: String
+    let serviceRange: String
     let address: String
     let port: Int
 
@@ -23,6 +24,7 @@ struct Bootstrap: Sendable {
                 group.addTask { await repair(resource, namespace: "default") }
             }
             group.addTask { await repair("namespaces", namespace: nil) }
+            group.addTask { await repair(ServiceCIDR.resource.groupResource, namespace: nil) }
         }
     }
 
@@ -60,6 +62,7 @@ struct Bootstrap: Sendable {
                 return true
             }
         }
+        try await ensureServiceRange()
         try await ensure(service) { found in
             // The address cannot change while the Service exists; the ports can.
             guard found.spec.ports != service.spec.ports || found.spec.type != "ClusterIP" else {
@@ -80,6 +83,23 @@ struct Bootstrap: Sendable {
             guard found.endpoints != slice.endpoints || found.ports != slice.ports else { return false }
             found.endpoints = slice.endpoints
             found.ports = slice.ports
+            return true
+        }
+    }
+
+    /// The range that Services have their addresses from, and that it is ready for them (KEP-1880).
+    private func ensureServiceRange() async throws(APIServerError) {
+        let range = ServiceCIDR(
+            metadata: ObjectMeta(
+                name: "kubernetes", finalizers: ["networking.k8s.io/service-cidr-finalizer"]),
+            spec: ServiceCIDRSpec(cidrs: [serviceRange]))
+        try await ensure(range) { _ in false }
+        let ready = Condition(
+            type: "Ready", status: "True", lastTransitionTime: core.now(),
+            message: "Kubernetes default Service CIDR is ready")
+        try await ensure(range, subresource: "status") { found in
+            guard !found.status.conditions.contains(where: { $0.type == "Ready" }) else { return false }
+            found.status.conditions.append(ready)
             return true
         }
     }
@@ -123,7 +143,7 @@ struct Bootstrap: Sendable {
 
     /// Creates an object, or corrects the one that is there.
     private func ensure<Object: KubernetesObject>(
-        _ object: Object, _ correct: (inout Object) -> Bool
+        _ object: Object, subresource: String? = nil, _ correct: (inout Object) -> Bool
     ) async throws(APIServerError) {
         let kind = Object.resource
         let name = object.metadata.name
@@ -135,7 +155,8 @@ struct Bootstrap: Sendable {
                 throw failure(kind, name, response)
             }
             guard found.metadata.deletionTimestamp == nil, correct(&found) else { return }
-            let response = await send(.PUT, collection(object) + "/" + name, found)
+            let path = [collection(object), name, subresource].compactMap { $0 }.joined(separator: "/")
+            let response = await send(.PUT, path, found)
             if response.status == .ok { return }
             if response.status == .conflict || response.status == .notFound { continue }
             throw failure(kind, name, response)

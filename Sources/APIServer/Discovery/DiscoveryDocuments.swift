@@ -57,7 +57,7 @@ package struct DiscoveryDocuments: Sendable {
         let main = APIResource(
             name: kind.plural, singularName: kind.singular, namespaced: kind.isNamespaced,
             kind: kind.kind, verbs: definition.verbs, shortNames: kind.shortNames,
-            categories: kind.categories, storageVersionHash: storageVersionHash(kind))
+            categories: kind.categories, storageVersionHash: storageVersionHash(resource.storedKind))
         return [main]
             + definition.subresources.map { subresource in
                 APIResource(

@@ -17,8 +17,16 @@ enum AppsResources {
         resource.table = WorkloadTables.daemonSets
         resource.subresources = [.status("DaemonSet")]
         resource.generationDiffers = { $0.spec != $1.spec }
-        resource.prepareForCreate = { $0.status = DaemonSetStatus() }
-        resource.prepareForUpdate = { $0.status = $1.status }
+        resource.prepareForCreate = { set in
+            set.status = DaemonSetStatus()
+            set.metadata.annotations[DaemonSet.templateGeneration] = "1"
+        }
+        resource.prepareForUpdate = { set, old in
+            set.status = old.status
+            let before = Int(old.metadata.annotations[DaemonSet.templateGeneration] ?? "") ?? 0
+            let now = set.spec.template == old.spec.template ? before : before + 1
+            set.metadata.annotations[DaemonSet.templateGeneration] = "\(max(now, 1))"
+        }
         resource.prepareForStatusUpdate = { $0.spec = $1.spec }
         return resource
     }()
@@ -26,6 +34,7 @@ enum AppsResources {
     static let deployments: Resource<Deployment> = {
         var resource = Resource<Deployment>()
         resource.table = AppsTables.deployments
+        resource.creationWarnings = { NameAdvice.ofPods($0.metadata.name) }
         resource.subresources = [.scale, .status("Deployment")]
         resource.generationDiffers = { new, old in
             // Annotations carry the rollout's history and count as a change of what is wanted.
@@ -46,6 +55,7 @@ enum AppsResources {
     static let replicaSets: Resource<ReplicaSet> = {
         var resource = Resource<ReplicaSet>()
         resource.table = AppsTables.replicaSets
+        resource.creationWarnings = { NameAdvice.ofPods($0.metadata.name) }
         resource.fieldLabels = ["status.replicas"]
         resource.fields = { ["status.replicas": "\($0.status.replicas)"] }
         resource.subresources = [.scale, .status("ReplicaSet")]
@@ -62,6 +72,13 @@ enum AppsResources {
     static let statefulSets: Resource<StatefulSet> = {
         var resource = Resource<StatefulSet>()
         resource.table = WorkloadTables.statefulSets
+        resource.warnings = { set in
+            guard let limit = set.spec.revisionHistoryLimit, limit < 0 else { return [] }
+            return [
+                "a negative value for revisionHistoryLimit retains all historical revisions; a value >= 0 is "
+                    + "recommended"
+            ]
+        }
         resource.subresources = [.scale, .status("StatefulSet")]
         resource.generationDiffers = { $0.spec != $1.spec }
         resource.prepareForCreate = { $0.status = StatefulSetStatus() }

@@ -2,7 +2,14 @@ import KubernetesAPI
 
 /// The `autoscaling` group.
 enum AutoscalingResources {
-    static let all: [any AnyResource] = [autoscalers]
+    static let v1: [any AnyResource] = [
+        {
+            var resource = autoscalers
+            resource.version = ServedVersion(AutoscalingV1HorizontalPodAutoscaler.self, .autoscalers)
+            return resource
+        }()
+    ]
+    static let v2: [any AnyResource] = [autoscalers]
 
     static let autoscalers: Resource<HorizontalPodAutoscaler> = {
         var resource = Resource<HorizontalPodAutoscaler>()

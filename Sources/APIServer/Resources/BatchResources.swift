@@ -7,6 +7,7 @@ enum BatchResources {
     static let cronJobs: Resource<CronJob> = {
         var resource = Resource<CronJob>()
         resource.table = BatchTables.cronJobs
+        resource.creationWarnings = { NameAdvice.ofPods($0.metadata.name) }
         resource.subresources = [.status("CronJob")]
         resource.generationDiffers = { $0.spec != $1.spec }
         resource.prepareForCreate = { $0.status = CronJobStatus() }
@@ -18,6 +19,7 @@ enum BatchResources {
     static let jobs: Resource<Job> = {
         var resource = Resource<Job>()
         resource.table = BatchTables.jobs
+        resource.creationWarnings = { NameAdvice.ofPods($0.metadata.name) + $0.warnings }
         resource.fieldLabels = ["status.successful"]
         resource.fields = { ["status.successful": "\($0.status.succeeded)"] }
         resource.subresources = [.status("Job")]
@@ -26,7 +28,10 @@ enum BatchResources {
             "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to "
             + "remove them or set propagationPolicy=Orphan to suppress this warning"
         resource.generationDiffers = { $0.spec != $1.spec }
-        resource.prepareForCreate = { $0.status = JobStatus() }
+        resource.prepareForCreate = { job in
+            job.makeSelector()
+            job.status = JobStatus()
+        }
         resource.prepareForUpdate = { $0.status = $1.status }
         resource.prepareForStatusUpdate = { $0.spec = $1.spec }
         return resource

@@ -141,6 +141,7 @@ enum CoreResources {
     static let replicationControllers: Resource<ReplicationController> = {
         var resource = Resource<ReplicationController>()
         resource.table = CoreTables.replicationControllers
+        resource.creationWarnings = { NameAdvice.ofPods($0.metadata.name) }
         resource.fieldLabels = ["status.replicas"]
         resource.fields = { ["status.replicas": "\($0.status.replicas)"] }
         resource.subresources = [.scale, .status("ReplicationController")]

@@ -16,6 +16,13 @@ enum NetworkingResources {
     static let ingresses: Resource<Ingress> = {
         var resource = Resource<Ingress>()
         resource.table = NetworkingTables.ingresses
+        resource.creationWarnings = { ingress in
+            let annotation = "kubernetes.io/ingress.class"
+            guard ingress.metadata.annotations[annotation] != nil, ingress.spec.ingressClassName == nil else {
+                return []
+            }
+            return ["annotation \"\(annotation)\" is deprecated, please use 'spec.ingressClassName' instead"]
+        }
         resource.subresources = [.status("Ingress")]
         resource.generationDiffers = { $0.spec != $1.spec }
         resource.prepareForCreate = { $0.status = IngressStatus() }

@@ -28,6 +28,8 @@ package enum PodResources {
             Subresource("attach", kind: "PodAttachOptions", verbs: ["create", "get"]),
             Subresource("binding", kind: "Binding", verbs: ["create"]),
             Subresource("ephemeralcontainers", kind: "Pod", verbs: ["get", "patch", "update"]),
+            Subresource(
+                "eviction", kind: "Eviction", verbs: ["create"], group: "policy", version: "v1"),
             Subresource("exec", kind: "PodExecOptions", verbs: ["create", "get"]),
             Subresource("log", kind: "Pod", verbs: ["get"]),
             Subresource("portforward", kind: "PodPortForwardOptions", verbs: ["create", "get"]),

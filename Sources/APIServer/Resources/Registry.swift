@@ -86,7 +86,10 @@ package struct Registry: Sendable {
                 ]),
             Group(
                 name: "autoscaling",
-                versions: [Version(name: "v2", resources: AutoscalingResources.all, reviews: [])]),
+                versions: [
+                    Version(name: "v2", resources: AutoscalingResources.v2, reviews: []),
+                    Version(name: "v1", resources: AutoscalingResources.v1, reviews: []),
+                ]),
             Group(
                 name: "batch", versions: [Version(name: "v1", resources: BatchResources.all, reviews: [])]),
             Group(
@@ -95,6 +98,9 @@ package struct Registry: Sendable {
             Group(
                 name: "discovery.k8s.io",
                 versions: [Version(name: "v1", resources: DiscoveryResources.all, reviews: [])]),
+            Group(
+                name: "events.k8s.io",
+                versions: [Version(name: "v1", resources: EventResources.all, reviews: [])]),
             Group(
                 name: "networking.k8s.io",
                 versions: [Version(name: "v1", resources: NetworkingResources.all, reviews: [])]),

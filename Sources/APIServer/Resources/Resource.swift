@@ -41,6 +41,13 @@ package struct Resource<Object: KubernetesObject>: Sendable, AnyResource {
     package var deallocate: (@Sendable (Object) -> Void)?
     /// Messages for the client about an object that is valid and yet questionable.
     package var warnings: @Sendable (Object) -> [String] = { _ in [] }
+    /// Messages about a new object only.
+    package var creationWarnings: @Sendable (Object) -> [String] = { _ in [] }
+    /// Set when the kind is served in another version than the one that it is stored in.
+    package var version: ServedVersion?
+    /// What is wrong with a new object, or with the successor of another one, where the version that is served
+    /// judges otherwise than the kind itself.
+    package var validation: (@Sendable (Object, _ old: Object?) -> [FieldError])?
     /// Set for kinds whose every use is answered with a deprecation warning.
     package var deprecation: String?
     /// Whether PUT of an object that does not exist creates it.
@@ -68,7 +75,10 @@ package protocol AnyResource: Sendable {
 }
 
 extension AnyResource {
-    package var kind: ResourceKind { Object.resource }
+    /// The kind as it is served.
+    package var kind: ResourceKind { definition.version?.conversion.served ?? Object.resource }
+    /// The kind as it is stored.
+    package var storedKind: ResourceKind { Object.resource }
     package var subresources: [Subresource] { definition.subresources }
 }
 

@@ -46,12 +46,24 @@ struct AnswerWriter<Object: KubernetesObject>: Sendable {
     }
 
     private func tableWriter(_ version: String) throws(APIError) -> TableWriter<Object> {
-        TableWriter(resource.table, version: version, included: try included(), now: core.now())
+        TableWriter(
+            resource.table, version: version, included: try included(), now: core.now(),
+            convert: resource.version?.conversion)
+    }
+
+    /// An object in the version that is asked for.
+    private func served(_ bytes: [UInt8]) throws(APIError) -> [UInt8] {
+        guard let conversion = resource.version?.conversion, isOwnKind(bytes) else { return bytes }
+        do {
+            return try conversion.toServed(bytes)
+        } catch {
+            throw .internalError("a stored \(Object.resource.kind) cannot be read: \(error)")
+        }
     }
 
     private func object(_ bytes: [UInt8]) throws(APIError) -> [UInt8] {
         switch form.shape {
-        case .object, .partialObjectList: return bytes
+        case .object, .partialObjectList: return try served(bytes)
         case .table(let version):
             guard isOwnKind(bytes) else { return bytes }
             let revision = StoredForm.layout(of: bytes)?.revision.map { bytes[$0] } ?? []
@@ -79,9 +91,23 @@ struct AnswerWriter<Object: KubernetesObject>: Sendable {
                 kind: "PartialObjectMetadataList", apiVersion: "meta.k8s.io/\(version)", metadata,
                 list.objects.map { PartialMetadata.object($0.bytes, version: version) })
         case .object:
+            var items = list.objects.map(\.bytes)
+            if resource.version != nil {
+                for index in items.indices { items[index] = try served(items[index]) }
+            }
             return ListWriter.list(
-                kind: Object.resource.listKind, apiVersion: Object.resource.apiVersion, metadata,
-                list.objects.map(\.bytes))
+                kind: resource.kind.listKind, apiVersion: resource.kind.apiVersion, metadata, items)
+        }
+    }
+
+    /// Puts the objects of a watch into another version; bookmarks name it already.
+    private static func converting(
+        _ conversion: VersionConversion?
+    ) -> (@Sendable (WatchLine, Bool) -> [UInt8])? {
+        guard let conversion else { return nil }
+        return { line, _ in
+            if line.kind == .bookmark { return line.object }
+            return (try? conversion.toServed(line.object)) ?? line.object
         }
     }
 
@@ -89,7 +115,7 @@ struct AnswerWriter<Object: KubernetesObject>: Sendable {
         let transform: (@Sendable (WatchLine, Bool) -> [UInt8])?
         switch form.shape {
         case .object, .partialObjectList:
-            transform = nil
+            transform = Self.converting(resource.version?.conversion)
         case .partialObject(let version):
             transform = { line, _ in PartialMetadata.object(line.object, version: version) }
         case .table(let version):
@@ -98,7 +124,8 @@ struct AnswerWriter<Object: KubernetesObject>: Sendable {
             let now = core.now
             transform = { line, isFirst in
                 let writer = TableWriter(
-                    resource.table, version: version, included: included, now: now())
+                    resource.table, version: version, included: included, now: now(),
+                    convert: resource.version?.conversion)
                 let revision = StoredForm.layout(of: line.object)?.revision.map { line.object[$0] } ?? []
                 let metadata = ListMeta(resourceVersion: String(decoding: revision, as: UTF8.self))
                 return (try? writer.table([line.object], metadata, hasColumns: isFirst)) ?? line.object

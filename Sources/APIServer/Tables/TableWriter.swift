@@ -16,14 +16,18 @@ package struct TableWriter<Object: KubernetesObject>: Sendable {
     let version: String
     let included: IncludedObject
     let now: Time
+    /// Puts the objects of the rows into the version that is asked for, where that is not the stored one.
+    let convert: VersionConversion?
 
     package init(
-        _ printer: TablePrinter<Object>, version: String, included: IncludedObject, now: Time
+        _ printer: TablePrinter<Object>, version: String, included: IncludedObject, now: Time,
+        convert: VersionConversion? = nil
     ) {
         self.printer = printer
         self.version = version
         self.included = included
         self.now = now
+        self.convert = convert
     }
 
     /// A whole table.
@@ -90,7 +94,7 @@ package struct TableWriter<Object: KubernetesObject>: Sendable {
             writer.raw(PartialMetadata.object(bytes, version: version))
         case .object:
             writer.key("object")
-            writer.raw(bytes)
+            writer.raw((try? convert?.toServed(bytes)) ?? bytes)
         }
         writer.endObject()
     }

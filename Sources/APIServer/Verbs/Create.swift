@@ -69,7 +69,7 @@ extension ResourceVerbs {
         }
         Preparation.forCreate(
             &object, resource, uid: RandomName.uuid(using: &generator), now: core.now())
-        let errors = Validation.errors(creating: object)
+        let errors = resource.validation?(object, nil) ?? Validation.errors(creating: object)
         if !errors.isEmpty { throw .invalid(object, errors) }
         admission.name = object.metadata.name
         let advice = try core.admission.validate(object, old: nil, admission, core)
@@ -78,7 +78,8 @@ extension ResourceVerbs {
         if let present = core.store.get(key) { throw alreadyExists(present) }
         let reservation =
             try resource.allocate?(&object, nil, options.isDryRun) ?? .none
-        let warnings = standingWarnings + warnings + resource.warnings(object) + advice
+        let ownWarnings = resource.warnings(object) + resource.creationWarnings(object)
+        let warnings = standingWarnings + warnings + ownWarnings + advice
         if options.isDryRun {
             return .value(object, status: .created, warnings: warnings)
         }

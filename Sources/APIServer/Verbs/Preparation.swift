@@ -66,8 +66,9 @@ package enum Preparation {
     package static func forCreate<Object>(
         _ object: inout Object, _ resource: Resource<Object>, uid: String, now: Time
     ) {
-        resource.prepareForCreate(&object)
+        // The identity first: kinds make labels of it.
         object.metadata.uid = uid
+        resource.prepareForCreate(&object)
         object.metadata.creationTimestamp = now
         object.metadata.deletionTimestamp = nil
         object.metadata.deletionGracePeriodSeconds = nil

@@ -81,7 +81,8 @@ extension ResourceVerbs {
         let errors =
             part == .ephemeralContainers
             ? Validation.errors(ephemeralContainersOf: object, from: old)
-            : Validation.errors(updating: object, from: old, part == .status)
+            : resource.validation?(object, old)
+                ?? Validation.errors(updating: object, from: old, part == .status)
         if !errors.isEmpty { throw .invalid(object, errors) }
         let advice = try core.admission.validate(object, old: old, admission, core)
         let reservation =

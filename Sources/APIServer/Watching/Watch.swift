@@ -9,7 +9,8 @@ extension ResourceVerbs {
         let filter = ObjectFilter(labels: query.labels, fields: query.fields)
         var answer = WatchAnswer(
             initial: [], marksInitialEnd: false, initialRevision: 0, stream: nil, failure: nil,
-            view: WatchView(filter: filter, kind: kind, sendsBookmarks: query.allowsBookmarks, told: 0),
+            view: WatchView(
+                filter: filter, kind: self.resource.kind, sendsBookmarks: query.allowsBookmarks, told: 0),
             timeout: Self.timeout(query.timeoutSeconds))
         do {
             try begin(&answer, query)
@@ -39,7 +40,7 @@ extension ResourceVerbs {
             answer.stream = try core.store.watch(
                 resource: resource, namespace: namespaceOfPath, after: revision)
             answer.view = WatchView(
-                filter: answer.view.filter, kind: kind, sendsBookmarks: query.allowsBookmarks,
+                filter: answer.view.filter, kind: self.resource.kind, sendsBookmarks: query.allowsBookmarks,
                 told: revision)
             return
         }
@@ -53,7 +54,7 @@ extension ResourceVerbs {
         answer.stream = try core.store.watch(
             resource: resource, namespace: namespaceOfPath, after: page.revision)
         answer.view = WatchView(
-            filter: answer.view.filter, kind: kind, sendsBookmarks: query.allowsBookmarks,
+            filter: answer.view.filter, kind: self.resource.kind, sendsBookmarks: query.allowsBookmarks,
             told: page.revision)
     }
 

@@ -5,7 +5,7 @@ import KubernetesClient
 final class ClusterRoleAggregationController: QueueingController {
     let name = "clusterrole-aggregation"
     let context: ControllerContext
-    let queue = WorkQueue<NamespacedName>()
+    let queue = WorkQueue<NamespacedName>(name: "ClusterRoleAggregator")
 
     private let roles: Informer<ClusterRole>
 

@@ -7,7 +7,7 @@ import Synchronization
 final class MirroringController: QueueingController {
     let name = "endpointslicemirroring"
     let context: ControllerContext
-    let queue = WorkQueue<NamespacedName>()
+    let queue = WorkQueue<NamespacedName>(name: "endpoint_slice_mirroring")
 
     private let services: Informer<Service>
     private let endpoints: Informer<Endpoints>

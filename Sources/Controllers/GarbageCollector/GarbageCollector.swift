@@ -4,7 +4,7 @@ import Logging
 import Synchronization
 
 /// Deletes what lost its owners and keeps the promise of a deletion's propagation policy: performs what
-/// ``OwnerGraph`` decides.
+/// ``OwnerGraph`` decides, for every kind that the server offers.
 final class GarbageCollector: Controller {
     let name = "garbage-collector"
 
@@ -12,10 +12,7 @@ final class GarbageCollector: Controller {
     private let recorder: EventRecorder
     private let graph = Mutex(OwnerGraph())
     private let queue = WorkQueue<Work>(name: "garbage_collector_attempt_to_delete")
-    /// Events own nothing and are many; they go by their age.
-    private let kinds = (KindHandle.namespaced + KindHandle.clusterScoped).filter {
-        $0.kind != Event.resource
-    }
+    private let kinds = Mutex<[KindHandle]>([])
 
     /// An action under a key by which repetitions fall together.
     private struct Work: Hashable, Sendable {
@@ -32,6 +29,8 @@ final class GarbageCollector: Controller {
     }
 
     func run() async throws {
+        let kinds = try await context.discoverKinds().collectable
+        self.kinds.withLock { $0 = kinds }
         for kind in kinds {
             kind.observe(context.informers) { [self] object, isGone in
                 let actions = graph.withLock { isGone ? $0.remove(uid: object.uid) : $0.observe(object) }
@@ -39,7 +38,7 @@ final class GarbageCollector: Controller {
             }
         }
         // Judging an owner absent before its kind was listed would cost the server a question each.
-        for kind in kinds { await kind.waitForSync(context.informers) }
+        for kind in kinds { await kind.informer(context.informers).waitForSync() }
         await withTaskCancellationHandler {
             await runController(queue, name: name, workers: 2, logger: context.logger) { [self] work in
                 try await perform(work.action)
@@ -83,9 +82,9 @@ final class GarbageCollector: Controller {
     }
 
     private func delete(_ object: OwnedObject, foreground: Bool) async throws {
-        guard let kind = handle(object.kind.kind, object.kind.apiVersion) else { return }
+        let kind = KindHandle(kind: object.kind)
         // The cache may be behind: the live object may have found another owner.
-        let live = try await kind.metadata(context.client, object.namespace, object.name)
+        let live = try await kind.metadata(context.client, namespace: object.namespace, name: object.name)
         guard live.uid == object.uid, live.ownerReferences == object.owners else { return }
         var options = DeleteOptions()
         var preconditions = Preconditions()
@@ -100,14 +99,16 @@ final class GarbageCollector: Controller {
         } else {
             options.propagationPolicy = "Background"
         }
-        try await kind.delete(context.client, object.namespace, object.name, options)
+        try await kind.delete(context.client, namespace: object.namespace, name: object.name, options)
     }
 
-    private func edit(_ object: OwnedObject, _ change: @Sendable (inout ObjectMeta) -> Void) async throws {
-        guard let kind = handle(object.kind.kind, object.kind.apiVersion) else { return }
-        try await kind.edit(context.client, object.namespace, object.name) { metadata in
-            if metadata.uid == object.uid { change(&metadata) }
-        }
+    private func edit(_ object: OwnedObject, _ change: (inout ObjectMeta) -> Void) async throws {
+        let kind = KindHandle(kind: object.kind)
+        let live = try await kind.metadata(context.client, namespace: object.namespace, name: object.name)
+        guard live.uid == object.uid else { return }
+        var changed = live
+        change(&changed)
+        if changed != live { try await kind.write(context.client, changed) }
     }
 
     private func report(_ object: OwnedObject, _ owner: OwnerReference) {
@@ -125,13 +126,13 @@ final class GarbageCollector: Controller {
     }
 
     private func verify(_ owner: OwnerReference, namespace: String) async throws {
-        // An owner of a kind we do not serve cannot be judged: its dependants stay.
+        // An owner of a kind that the server does not offer cannot be judged: its dependants stay.
         guard let kind = handle(owner.kind, owner.apiVersion) else { return }
         // Nor can one that has no namespace to be looked for in.
         if kind.kind.isNamespaced, namespace.isEmpty { return }
         do {
             let live = try await kind.metadata(
-                context.client, kind.kind.isNamespaced ? namespace : "", owner.name)
+                context.client, namespace: kind.kind.isNamespaced ? namespace : "", name: owner.name)
             if live.uid == owner.uid { return }
         } catch let error as APIError where error.isNotFound {
             // Absent, as is one whose name has been taken by another.
@@ -139,7 +140,12 @@ final class GarbageCollector: Controller {
         enqueue(graph.withLock { $0.confirmAbsent(ownerUID: owner.uid, namespace: namespace) })
     }
 
+    /// The kind of an owner, whatever version of its group the reference names.
     private func handle(_ kind: String, _ apiVersion: String) -> KindHandle? {
-        kinds.first { $0.kind.kind == kind && $0.kind.apiVersion == apiVersion }
+        let parts = apiVersion.split(separator: "/", omittingEmptySubsequences: false)
+        let group = parts.count == 2 ? String(parts[0]) : ""
+        return kinds.withLock { kinds in
+            kinds.first { $0.kind.kind == kind && $0.kind.group == group }
+        }
     }
 }

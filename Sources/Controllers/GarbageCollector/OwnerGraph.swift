@@ -10,14 +10,16 @@ package struct OwnedObject: Sendable, Equatable {
     package var finalizers: [String]
     package var isDeleting: Bool
 
-    package init(_ object: some KubernetesObject) {
-        kind = type(of: object).resource
-        namespace = object.metadata.namespace
-        name = object.metadata.name
-        uid = object.metadata.uid
-        owners = object.metadata.ownerReferences
-        finalizers = object.metadata.finalizers
-        isDeleting = object.metadata.deletionTimestamp != nil
+    package init(_ object: some KubernetesObject) { self.init(type(of: object).resource, object.metadata) }
+
+    package init(_ kind: ResourceKind, _ metadata: ObjectMeta) {
+        self.kind = kind
+        namespace = metadata.namespace
+        name = metadata.name
+        uid = metadata.uid
+        owners = metadata.ownerReferences
+        finalizers = metadata.finalizers
+        isDeleting = metadata.deletionTimestamp != nil
     }
 
     /// Deleted in the foreground: it stays until what it blocks on is gone.

@@ -6,7 +6,7 @@ import KubernetesClient
 final class TokenController: QueueingController {
     let name = "serviceaccount-token"
     let context: ControllerContext
-    let queue = WorkQueue<NamespacedName>()
+    let queue = WorkQueue<NamespacedName>(name: "serviceaccount_tokens_secret")
 
     private let secrets: Informer<Secret>
     private let accounts: Informer<ServiceAccount>

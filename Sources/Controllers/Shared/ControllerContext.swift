@@ -11,15 +11,34 @@ public struct ControllerContext: Sendable {
     public var logger: Logger
     /// The present time, as it is written into statuses. Injected, so that deadlines can be tested.
     public var now: @Sendable () -> Time
+    /// What pauses go by.
+    public var clock: any Clock<Duration>
 
     public init(
         client: KubernetesClient, informers: InformerSet, logger: Logger,
-        now: @escaping @Sendable () -> Time = { Time.now() }
+        now: @escaping @Sendable () -> Time = { Time.now() },
+        clock: any Clock<Duration> = ContinuousClock()
     ) {
         self.client = client
         self.informers = informers
         self.logger = logger
         self.now = now
+        self.clock = clock
+    }
+
+    /// What the server offers; asks until it answers.
+    func discoverKinds() async throws -> [ServedResource] {
+        var backoff = Backoff(initial: .milliseconds(100), maximum: .seconds(10), jitter: 0.5)
+        while true {
+            do {
+                return try await client.discover()
+            } catch let error as CancellationError {
+                throw error
+            } catch {
+                logger.info("what the server offers cannot be found out yet", metadata: ["error": "\(error)"])
+                try await clock.sleep(for: backoff.next(random: .random(in: 0..<1)))
+            }
+        }
     }
 
     /// Tells of what a controller did, under its name.
@@ -35,6 +54,8 @@ protocol QueueingController: Controller {
     var context: ControllerContext { get }
     var queue: WorkQueue<NamespacedName> { get }
     var workers: Int { get }
+    /// Finds out what has to be known before it can subscribe.
+    func prepare() async throws
     /// Subscribes to the informers whose changes concern this controller.
     func subscribe()
     /// Returns once all caches that `reconcile` reads are filled.
@@ -45,7 +66,10 @@ protocol QueueingController: Controller {
 extension QueueingController {
     var workers: Int { 2 }
 
+    func prepare() async throws {}
+
     func run() async throws {
+        try await prepare()
         subscribe()
         await waitForCaches()
         await withTaskCancellationHandler {

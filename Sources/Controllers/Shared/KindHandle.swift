@@ -1,72 +1,82 @@
 import KubernetesAPI
 import KubernetesClient
+import KubernetesJSON
 
-/// A kind of object whose Swift type is left open: for controllers that treat all kinds alike.
+/// A kind of object known by name only: for controllers that treat all kinds alike, those included that no
+/// Swift type describes.
 struct KindHandle: Sendable {
     let kind: ResourceKind
-    /// Tells the handler of every object of this kind that comes, changes or goes (`isGone`).
-    let observe: @Sendable (InformerSet, @escaping @Sendable (OwnedObject, _ isGone: Bool) -> Void) -> Void
-    let waitForSync: @Sendable (InformerSet) async -> Void
-    /// The metadata of the objects in a namespace, as the server has them.
-    let contents: @Sendable (KubernetesClient, _ namespace: String) async throws -> [ObjectMeta]
-    /// The object's metadata as the server has it; throws NotFound.
-    let metadata: @Sendable (KubernetesClient, _ namespace: String, _ name: String) async throws -> ObjectMeta
-    let delete:
-        @Sendable (KubernetesClient, _ namespace: String, _ name: String, DeleteOptions) async throws -> Void
-    /// Changes an object's metadata; throws a conflict if it changed meanwhile.
-    let edit:
-        @Sendable (
-            KubernetesClient, _ namespace: String, _ name: String,
-            _ change: @Sendable (inout ObjectMeta) -> Void
-        ) async throws -> Void
 
-    init<T: KubernetesObject>(_ type: T.Type) {
-        kind = T.resource
-        observe = { informers, handler in
-            informers.informer(T.self).subscribe { event in
-                switch event {
-                case .added(let object), .updated(_, let object): handler(OwnedObject(object), false)
-                case .deleted(let object): handler(OwnedObject(object), true)
-                case .synced: break
-                }
+    /// The metadata of its objects, followed.
+    func informer(_ informers: InformerSet) -> Informer<PartialObjectMetadata> {
+        informers.informer(PartialObjectMetadata.self, of: kind)
+    }
+
+    /// Tells the handler of every object of this kind that comes, changes or goes (`isGone`).
+    func observe(
+        _ informers: InformerSet, _ handler: @escaping @Sendable (OwnedObject, _ isGone: Bool) -> Void
+    ) {
+        informer(informers).subscribe { [kind] event in
+            switch event {
+            case .added(let object), .updated(_, let object):
+                handler(OwnedObject(kind, object.metadata), false)
+            case .deleted(let object): handler(OwnedObject(kind, object.metadata), true)
+            case .synced: break
             }
-        }
-        waitForSync = { await $0.informer(T.self).waitForSync() }
-        contents = { client, namespace in
-            try await client.list(T.self, namespace: namespace).items.map(\.metadata)
-        }
-        metadata = { client, namespace, name in
-            try await client.get(T.self, name: name, namespace: namespace).metadata
-        }
-        delete = { client, namespace, name, options in
-            try await client.delete(T.self, name: name, namespace: namespace, options: options)
-        }
-        edit = { client, namespace, name, change in
-            var object = try await client.get(T.self, name: name, namespace: namespace)
-            change(&object.metadata)
-            _ = try await client.update(object)
         }
     }
 
-    /// The kinds that objects can own or be owned by, and that live in namespaces.
-    static let namespaced: [KindHandle] = [
-        KindHandle(Pod.self), KindHandle(Service.self), KindHandle(Endpoints.self),
-        KindHandle(EndpointSlice.self), KindHandle(Deployment.self), KindHandle(ReplicaSet.self),
-        KindHandle(ConfigMap.self), KindHandle(Secret.self), KindHandle(ServiceAccount.self),
-        KindHandle(Lease.self), KindHandle(Event.self), KindHandle(StatefulSet.self),
-        KindHandle(DaemonSet.self), KindHandle(ControllerRevision.self), KindHandle(Job.self),
-        KindHandle(CronJob.self), KindHandle(ReplicationController.self), KindHandle(PodTemplate.self),
-        KindHandle(HorizontalPodAutoscaler.self), KindHandle(Ingress.self),
-        KindHandle(NetworkPolicy.self), KindHandle(PodDisruptionBudget.self), KindHandle(Role.self),
-        KindHandle(RoleBinding.self), KindHandle(LimitRange.self), KindHandle(ResourceQuota.self),
-        KindHandle(PersistentVolumeClaim.self), KindHandle(CSIStorageCapacity.self),
-    ]
+    /// The metadata of the objects in a namespace, as the server has them.
+    func metadata(_ client: KubernetesClient, namespace: String) async throws -> [ObjectMeta] {
+        try await client.list(PartialObjectMetadata.self, of: kind, namespace: namespace).items.map(
+            \.metadata)
+    }
 
-    /// The kinds without a namespace that can own.
-    static let clusterScoped: [KindHandle] = [
-        KindHandle(Node.self), KindHandle(Namespace.self), KindHandle(ClusterRole.self),
-        KindHandle(ClusterRoleBinding.self), KindHandle(IngressClass.self), KindHandle(ServiceCIDR.self),
-        KindHandle(IPAddress.self), KindHandle(PersistentVolume.self), KindHandle(StorageClass.self),
-        KindHandle(PriorityClass.self), KindHandle(RuntimeClass.self),
-    ]
+    /// The object's metadata as the server has it; throws NotFound.
+    func metadata(_ client: KubernetesClient, namespace: String, name: String) async throws -> ObjectMeta {
+        try await client.get(PartialObjectMetadata.self, of: kind, name: name, namespace: namespace).metadata
+    }
+
+    func delete(
+        _ client: KubernetesClient, namespace: String, name: String, _ options: DeleteOptions
+    ) async throws {
+        try await client.delete(
+            PartialObjectMetadata.self, of: kind, name: name, namespace: namespace, options: options)
+    }
+
+    /// Deletes all objects of a namespace.
+    func deleteAll(_ client: KubernetesClient, namespace: String) async throws {
+        try await client.deleteCollection(PartialObjectMetadata.self, of: kind, namespace: namespace)
+    }
+
+    /// Writes the owners and finalizers of an object over the state they were made from; throws a conflict if
+    /// the object changed meanwhile.
+    func write(_ client: KubernetesClient, _ metadata: ObjectMeta) async throws {
+        let body: JSONValue = [
+            "metadata": [
+                "uid": .string(metadata.uid), "resourceVersion": .string(metadata.resourceVersion),
+                "ownerReferences": .array(metadata.ownerReferences.map(\.jsonValue)),
+                "finalizers": .array(metadata.finalizers.map { .string($0) }),
+            ]
+        ]
+        _ = try await client.patch(
+            PartialObjectMetadata.self, of: kind, name: metadata.name, namespace: metadata.namespace,
+            body: body)
+    }
+}
+
+extension [ServedResource] {
+    /// The kinds whose objects own and are owned. Events own nothing and are many; they go by their age.
+    var collectable: [KindHandle] {
+        filter {
+            $0.verbs.isSuperset(of: ["delete", "list", "watch"]) && $0.kind.kind != Event.resource.kind
+        }
+        .map { KindHandle(kind: $0.kind) }
+    }
+
+    /// The kinds of which a namespace can be emptied.
+    var namespaced: [KindHandle] {
+        filter { $0.kind.isNamespaced && $0.verbs.isSuperset(of: ["delete", "list"]) }
+            .map { KindHandle(kind: $0.kind) }
+    }
 }

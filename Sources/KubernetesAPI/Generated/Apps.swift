@@ -1264,6 +1264,8 @@ public struct StatefulSetSpec: JSONCodable {
     private var _selector: OptionalBox<LabelSelector> = .init()
     /// What the pods look like; each is named after the set and its number.
     public var template: PodTemplateSpec = PodTemplateSpec()
+    /// Claims that every pod gets one of its own for, mounted under the template's name; cannot change.
+    public var volumeClaimTemplates: [PersistentVolumeClaim] = []
     /// Headless Service that gives the pods their host names; cannot change.
     public var serviceName: String = ""
     /// OrderedReady starts and ends pods one after the other, Parallel all at once; cannot change.
@@ -1295,6 +1297,7 @@ public struct StatefulSetSpec: JSONCodable {
         replicas: Int? = nil,
         selector: LabelSelector? = nil,
         template: PodTemplateSpec = PodTemplateSpec(),
+        volumeClaimTemplates: [PersistentVolumeClaim] = [],
         serviceName: String = "",
         podManagementPolicy: String = "",
         updateStrategy: StatefulSetUpdateStrategy = StatefulSetUpdateStrategy(),
@@ -1306,6 +1309,7 @@ public struct StatefulSetSpec: JSONCodable {
         self.replicas = replicas
         self._selector = .init(selector)
         self.template = template
+        self.volumeClaimTemplates = volumeClaimTemplates
         self.serviceName = serviceName
         self.podManagementPolicy = podManagementPolicy
         self.updateStrategy = updateStrategy
@@ -1369,6 +1373,14 @@ public struct StatefulSetSpec: JSONCodable {
                     continue
                 }
             case 20:
+                if reader.isKey("volumeClaimTemplates") {
+                    var elements: [PersistentVolumeClaim] = []
+                    if try reader.beginArray() {
+                        while try reader.nextElement() { elements.append(try PersistentVolumeClaim(reading: &reader)) }
+                    }
+                    self.volumeClaimTemplates = elements
+                    continue
+                }
                 if reader.isKey("revisionHistoryLimit") {
                     if try reader.readNull() {
                         self.revisionHistoryLimit = nil
@@ -1407,6 +1419,14 @@ public struct StatefulSetSpec: JSONCodable {
         }
         writer.key("template")
         self.template.write(to: &writer)
+        if !self.volumeClaimTemplates.isEmpty {
+            writer.key("volumeClaimTemplates")
+            writer.beginArray()
+            for element in self.volumeClaimTemplates {
+                element.write(to: &writer)
+            }
+            writer.endArray()
+        }
         writer.key("serviceName")
         writer.string(self.serviceName)
         if !self.podManagementPolicy.isEmpty {

@@ -159,6 +159,7 @@ type StatefulSetSpec "What pods to keep, how many, and with what storage." {
   1 replicas int32* "Number of pods wanted; 1 unless set."
   2 selector LabelSelector* nullable required "Labels of the pods that belong to it; must match the template and cannot change."
   3 template PodTemplateSpec "What the pods look like; each is named after the set and its number."
+  4 volumeClaimTemplates [PersistentVolumeClaim]? list(atomic) "Claims that every pod gets one of its own for, mounted under the template's name; cannot change."
   5 serviceName string optional "Headless Service that gives the pods their host names; cannot change."
   6 podManagementPolicy string? enum(OrderedReady|Parallel) "OrderedReady starts and ends pods one after the other, Parallel all at once; cannot change."
   7 updateStrategy StatefulSetUpdateStrategy? "How pods are replaced when the template changes."

@@ -49,9 +49,53 @@ struct AddressValue: Hashable {
     }
 }
 
+extension AddressValue: CustomStringConvertible {
+    /// The address in the form that RFC 5952 recommends.
+    var description: String {
+        var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
+        inet_ntop(isIPv4 ? AF_INET : AF_INET6, bytes, &text, socklen_t(text.count))
+        return String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+
+    /// Whether this is an IPv4 address in IPv6's clothes.
+    var isMapped: Bool { !isIPv4 && unmapped.count == 4 }
+
+    /// This address with all bits behind a prefix cleared.
+    func masked(_ length: Int) -> AddressValue {
+        var result = self
+        for index in result.bytes.indices {
+            let kept = min(max(length - index * 8, 0), 8)
+            result.bytes[index] &= kept == 0 ? 0 : UInt8.max << UInt8(8 - kept)
+        }
+        return result
+    }
+}
+
+/// A range such as `10.9.8.0/24`; the address may have bits behind the prefix.
+struct AddressRange {
+    var base: AddressValue
+    var prefixLength: Int
+
+    init?(_ text: String) {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count == 2, let base = AddressValue(String(parts[0])), !parts[1].isEmpty,
+            parts[1].utf8.allSatisfy({ $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }),
+            let length = Int(parts[1]), length <= base.bytes.count * 8
+        else { return nil }
+        self.base = base
+        prefixLength = length
+    }
+
+    func contains(_ address: AddressValue) -> Bool {
+        address.bytes.count == base.bytes.count
+            && address.masked(prefixLength) == base.masked(prefixLength)
+    }
+}
+
 /// What addresses and ranges may look like.
 enum AddressRules {
     private static let notAnAddress = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+    private static let notARange = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 
     /// An address of either family.
     static func address(_ path: RulePath, _ text: String) -> [FieldError] {
@@ -81,16 +125,32 @@ enum AddressRules {
 
     /// A range such as `10.9.8.0/24`.
     static func range(_ path: RulePath, _ text: String) -> [FieldError] {
-        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-        if parts.count == 2, let address = AddressValue(String(parts[0])),
-            parts[1].utf8.allSatisfy({ $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }),
-            let length = Int(parts[1]), length <= address.bytes.count * 8
-        {
-            return []
+        AddressRange(text) == nil ? [.invalid(path.text, .string(text), notARange)] : []
+    }
+
+    /// A range in the one form that all programs read alike.
+    static func canonicalRange(_ path: RulePath, _ text: String) -> [FieldError] {
+        var errors = range(path, text)
+        guard let range = AddressRange(text) else { return errors }
+        let canonical = "\(range.base.masked(range.prefixLength))/\(range.prefixLength)"
+        let length = text.split(separator: "/").last ?? ""
+        if length.utf8.count > 1, length.hasPrefix("0") {
+            errors.invalid(path, text, "must not have leading 0s in IP or prefix length")
+        } else if range.base.isMapped {
+            errors.invalid(path, text, "must not have an IPv4-mapped IPv6 address")
+        } else if range.base.masked(range.prefixLength) != range.base {
+            errors.invalid(path, text, "must not have bits set beyond the prefix length")
+        } else if text != canonical {
+            errors.invalid(path, text, "must be in canonical form (\(GoText.quoted(canonical)))")
         }
-        return [
-            .invalid(
-                path.text, .string(text), "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)")
-        ]
+        return errors
+    }
+
+    /// An address as a name: in the one form that all programs read alike.
+    static let addressName: NameRules.Rule = { text in
+        guard let address = AddressValue(text) else { return [notAnAddress] }
+        if address.isMapped { return ["must not be an IPv4-mapped IPv6 address"] }
+        if "\(address)" != text { return ["must be in canonical form (\(GoText.quoted("\(address)")))"] }
+        return []
     }
 }

@@ -143,7 +143,10 @@ extension Lease: Validating {
 // MARK: - Event
 
 extension Event: Validating {
-    public func validate() -> [FieldError] {
+    public func validate() -> [FieldError] { findings(reporter: "reportingComponent") }
+
+    /// What holds in every version; `reporter` is what the version calls the controller that reports.
+    func findings(reporter: RulePath) -> [FieldError] {
         var errors: [FieldError] = []
         let place = involvedObject.namespace
         let isElsewhere: Bool
@@ -158,8 +161,8 @@ extension Event: Validating {
             errors.invalid("involvedObject.namespace", place, "does not match event.namespace")
         }
         if eventTime != nil {
-            if reportingComponent.isEmpty { errors.required("reportingController") }
-            errors.require(NameRules.qualified, "reportingController", reportingComponent)
+            if reportingComponent.isEmpty { errors.required(reporter) }
+            errors.require(NameRules.qualified, reporter, reportingComponent)
             for (field, value) in [
                 ("reportingInstance", reportingInstance), ("action", action), ("reason", reason),
             ] {

@@ -64,6 +64,21 @@ enum NameRules {
         return messages
     }
 
+    /// `*.` before a DNS name.
+    static let wildcardSubdomain: Rule = { value in
+        var messages: [String] = []
+        if value.utf8.count > 253 { messages.append(RuleText.maximumLength(253)) }
+        if !value.hasPrefix("*.") || !isSubdomain(String(value.dropFirst(2))) {
+            messages.append(
+                RuleText.pattern(
+                    "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which "
+                        + "must consist of lower case alphanumeric characters, '-' or '.' and end with an "
+                        + "alphanumeric character",
+                    "\\*\\." + labelPattern + "(\\." + labelPattern + ")*", "*.example.com"))
+        }
+        return messages
+    }
+
     /// A DNS name whose labels may also hold underscores, as search domains do.
     static let searchDomain: Rule = { value in
         var messages: [String] = []
@@ -175,6 +190,29 @@ enum NameRules {
         guard name.utf8.count <= 253 else { return false }
         return name.split(omittingEmptySubsequences: false, whereSeparator: { $0 == "." || $0 == "/" })
             .allSatisfy { isLabel($0, first: { isLower($0) || isDigit($0) }, also: "-_") }
+    }
+
+    /// `acme.io/foo`: a path behind a domain, as controllers are named.
+    static func domainPrefixedPath(_ path: RulePath, _ value: String) -> [FieldError] {
+        var errors: [FieldError] = []
+        if value.isEmpty {
+            errors.required(path)
+            return errors
+        }
+        let parts = value.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2, let domain = parts.first, let rest = parts.last, !domain.isEmpty,
+            !rest.isEmpty
+        else {
+            errors.invalid(path, value, "must be a domain-prefixed path (such as \"acme.io/foo\")")
+            return errors
+        }
+        errors.require(subdomain, path, String(domain))
+        if !rest.utf8.allSatisfy({ isLetterOrDigit($0) || isAny($0, of: "/-._~%!$&'()*+,;=:") }) {
+            errors.invalid(
+                path, String(rest),
+                RuleText.pattern("Invalid path", #"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"#))
+        }
+        return errors
     }
 
     /// The name of a domain of at least two labels, perhaps with a dot at the end.

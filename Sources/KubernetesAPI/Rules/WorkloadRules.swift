@@ -44,10 +44,7 @@ extension Deployment: Validating {
                 "status.availableReplicas", status.availableReplicas, "cannot be greater than readyReplicas")
         }
         if let count = status.collisionCount { errors.requireNonnegative("status.collisionCount", count) }
-        if let before = old.status.collisionCount, (status.collisionCount ?? -1) < before {
-            errors.invalid("status.collisionCount", status.collisionCount ?? 0, "cannot be decremented")
-        }
-        return errors
+        return errors + WorkloadRules.collisions(status.collisionCount, since: old.status.collisionCount)
     }
 
     private func validateSpec(old: DeploymentSpec?) -> [FieldError] {
@@ -233,6 +230,26 @@ enum WorkloadRules {
         return errors
     }
 
+    /// What is wrong with the end that a template foresees for pods that are to run for ever.
+    static func runsForEver(_ template: PodTemplateSpec, kind: String) -> [FieldError] {
+        var errors: [FieldError] = []
+        errors.requireOneOf("spec.template.spec.restartPolicy", template.spec.restartPolicy, ["Always"])
+        if template.spec.activeDeadlineSeconds != nil {
+            errors.forbidden(
+                "spec.template.spec.activeDeadlineSeconds",
+                "activeDeadlineSeconds in \(kind) is not Supported")
+        }
+        return errors
+    }
+
+    /// A number of name collisions never falls.
+    static func collisions(_ count: Int?, since before: Int?) -> [FieldError] {
+        guard let before, (count ?? -1) < before else { return [] }
+        return [
+            .invalid("status.collisionCount", .integer(Int64(count ?? 0)), "cannot be decremented")
+        ]
+    }
+
     /// A number of pods, or a percentage of them.
     static func share(_ path: RulePath, _ value: IntOrString) -> [FieldError] {
         var errors: [FieldError] = []
@@ -287,7 +304,7 @@ enum WorkloadRules {
 }
 
 extension [FieldError] {
-    fileprivate mutating func requireUnchangedSelector(_ new: LabelSelector?, _ old: LabelSelector?) {
+    mutating func requireUnchangedSelector(_ new: LabelSelector?, _ old: LabelSelector?) {
         if new != old { invalid("spec.selector", shown: GoSyntax.selector(new), RuleText.immutable) }
     }
 }

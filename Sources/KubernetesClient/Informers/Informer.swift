@@ -34,6 +34,8 @@ public final class Informer<Object: KubernetesObject>: Sendable {
     public let scope: InformerScope
 
     private let client: KubernetesClient
+    /// What it follows, when the type does not say it.
+    private let kind: ResourceKind?
     private let clock: any Clock<Duration>
     private let elapsed: @Sendable () -> Duration
     private let logger: Logger
@@ -46,10 +48,11 @@ public final class Informer<Object: KubernetesObject>: Sendable {
 
     /// An informer that knows nothing until it is run.
     public init(
-        client: KubernetesClient, scope: InformerScope = InformerScope(),
+        client: KubernetesClient, kind: ResourceKind? = nil, scope: InformerScope = InformerScope(),
         clock: any Clock<Duration> = ContinuousClock(), logger: Logger = Logger(label: "swiftlet.informer")
     ) {
         self.client = client
+        self.kind = kind
         self.scope = scope
         self.clock = clock
         self.elapsed = stopwatch(clock)
@@ -156,7 +159,7 @@ public final class Informer<Object: KubernetesObject>: Sendable {
     private func list(_ version: String, _ reflector: inout Reflector) async -> Reflector.Action {
         do {
             let list = try await client.list(
-                Object.self, namespace: scope.namespace, labelSelector: scope.labelSelector,
+                Object.self, of: kind, namespace: scope.namespace, labelSelector: scope.labelSelector,
                 fieldSelector: scope.fieldSelector, resourceVersion: version)
             let revision = list.metadata.resourceVersion
             tell { $0.replace(with: list.items, resourceVersion: revision) }
@@ -178,7 +181,7 @@ public final class Informer<Object: KubernetesObject>: Sendable {
             // The server ends a watch after a while, not all of them at once; a connection that died
             // unnoticed is found that way at the latest.
             let events = try await client.watch(
-                Object.self, namespace: scope.namespace, resourceVersion: version,
+                Object.self, of: kind, namespace: scope.namespace, resourceVersion: version,
                 labelSelector: scope.labelSelector, fieldSelector: scope.fieldSelector,
                 timeout: .seconds(Int.random(in: 300..<600)))
             reading: for try await event in events {
@@ -213,7 +216,7 @@ public final class Informer<Object: KubernetesObject>: Sendable {
         guard !Task.isCancelled else { return }
         logger.info(
             message,
-            metadata: ["resource": "\(Object.resource.groupResource)", "error": "\(error)"])
+            metadata: ["resource": "\((kind ?? Object.resource).groupResource)", "error": "\(error)"])
     }
 }
 

@@ -6,6 +6,7 @@ import Synchronization
 public final class InformerSet: Sendable {
     private struct Key: Hashable {
         let type: ObjectIdentifier
+        let kind: ResourceKind?
         let scope: InformerScope
     }
 
@@ -29,13 +30,17 @@ public final class InformerSet: Sendable {
 
     /// The informer of a type. Asked for again, it is the same one. It runs as soon as, and as long as, the
     /// set does.
+    ///
+    /// - Parameter kind: what to follow, when the type does not say it: `PartialObjectMetadata` reads the metadata
+    ///   of every kind.
     public func informer<Object: KubernetesObject>(
-        _ type: Object.Type, scope: InformerScope = InformerScope()
+        _ type: Object.Type, of kind: ResourceKind? = nil, scope: InformerScope = InformerScope()
     ) -> Informer<Object> {
-        let key = Key(type: ObjectIdentifier(type), scope: scope)
+        let key = Key(type: ObjectIdentifier(type), kind: kind, scope: scope)
         return informers.withLock { informers in
             if let informer = informers[key] as? Informer<Object> { return informer }
-            let informer = Informer<Object>(client: client, scope: scope, clock: clock, logger: logger)
+            let informer = Informer<Object>(
+                client: client, kind: kind, scope: scope, clock: clock, logger: logger)
             informers[key] = informer
             add.yield(informer)
             return informer

@@ -18,7 +18,12 @@ struct RuleScenario {
     private static let kinds: [String: Kind] = [
         "Binding": Binding.self, "ClusterRole": ClusterRole.self,
         "ClusterRoleBinding": ClusterRoleBinding.self,
-        "ConfigMap": ConfigMap.self, "Deployment": Deployment.self, "EndpointSlice": EndpointSlice.self,
+        "ConfigMap": ConfigMap.self, "ControllerRevision": ControllerRevision.self,
+        "CronJob": CronJob.self, "DaemonSet": DaemonSet.self, "Deployment": Deployment.self,
+        "HorizontalPodAutoscaler": HorizontalPodAutoscaler.self, "IPAddress": IPAddress.self,
+        "Ingress": Ingress.self, "IngressClass": IngressClass.self, "Job": Job.self,
+        "NetworkPolicy": NetworkPolicy.self, "ServiceCIDR": ServiceCIDR.self,
+        "StatefulSet": StatefulSet.self, "EndpointSlice": EndpointSlice.self,
         "Endpoints": Endpoints.self, "Event": Event.self, "Lease": Lease.self,
         "LocalSubjectAccessReview": LocalSubjectAccessReview.self, "Namespace": Namespace.self,
         "Node": Node.self,

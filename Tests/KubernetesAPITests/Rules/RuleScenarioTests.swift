@@ -8,8 +8,9 @@ import Testing
         #filePath.split(separator: "/").dropLast(3).map { "/\($0)" }.joined() + "/Scenarios/rules"
 
     static let files = [
-        "access", "cluster", "configuration", "containers", "deployment", "endpoints", "metadata", "pod",
-        "pod-changes", "recorded", "service", "volumes", "workloads",
+        "access", "autoscaler", "cluster", "configuration", "containers", "deployment", "endpoints", "job",
+        "metadata", "networking",
+        "pod", "pod-changes", "recorded", "service", "stateful-and-daemon-sets", "volumes", "workloads",
         "limits", "scheduling", "storage",
     ]
 

@@ -35,6 +35,17 @@ private let pod = ObjectReference(kind: "Pod", namespace: "default", name: "web"
         }
     }
 
+    @Test mutating func anObjectThatChangedIsStillTheSame() {
+        _ = correlator.correlate(event("m", at: 100))
+        var later = event("m", at: 101)
+        later.involvedObject.resourceVersion = "7"
+        guard case .repeated(let second) = correlator.correlate(later) else {
+            Issue.record("the revision of the object makes no new event")
+            return
+        }
+        #expect(second.count == 2)
+    }
+
     @Test mutating func manySimilarOnesBecomeOne() {
         for i in 0..<9 {
             guard case .create = correlator.correlate(event("m\(i)", at: i)) else {

@@ -54,6 +54,8 @@ public struct ContainerdConfiguration: Sendable, Hashable {
     /// - `restrict_oom_score_adj`: without CAP_SYS_RESOURCE a lower score than our own cannot be set, and each
     ///   pod would fail with a misleading pipe error.
     /// - `stream_server_address`: exec, attach and port-forward are reached from this process only.
+    /// - `netns_mounts_under_state_dir`: a pod whose start was cut off leaves its network namespace where
+    ///   `RuntimeRemains` finds it, and not among those of others.
     /// - the disabled plugins need kernel modules or services that we do not use; the others stay, since CRI
     ///   refuses to start without some of them.
     package func toml(ociRuntime: String) -> String {
@@ -87,6 +89,7 @@ public struct ContainerdConfiguration: Sendable, Hashable {
           disable_apparmor = \(disablesAppArmor)
           restrict_oom_score_adj = true
           max_concurrent_downloads = 4
+          netns_mounts_under_state_dir = true
 
           [plugins."io.containerd.grpc.v1.cri".containerd]
             snapshotter = "overlayfs"

@@ -69,8 +69,10 @@ package struct EventCorrelator: Sendable {
         uses += 1
         let now = event.lastTimestamp?.seconds ?? 0
         var event = event
-        let kind = Kind(
-            source: event.source, object: event.involvedObject, type: event.type, reason: event.reason)
+        // An object stays the same however often it changes (upstream's keys leave its revision out, too).
+        var object = event.involvedObject
+        object.resourceVersion = ""
+        let kind = Kind(source: event.source, object: object, type: event.type, reason: event.reason)
         var key = Exact(kind: kind, message: event.message)
         if isOneOfMany(kind, event.message, now) {
             event.message = "(combined from similar events): " + event.message
@@ -79,7 +81,7 @@ package struct EventCorrelator: Sendable {
         }
 
         // Counted even when it is not written: the next one that is has the right count.
-        let isAllowed = spend(Spam(source: event.source, object: event.involvedObject), now)
+        let isAllowed = spend(Spam(source: event.source, object: object), now)
         if var known = seen[key] {
             event.metadata = known.event.metadata
             event.firstTimestamp = known.event.firstTimestamp

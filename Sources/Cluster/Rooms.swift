@@ -77,12 +77,12 @@ struct Rooms: Sendable {
                         namespace: account.metadata.namespace,
                         serviceAccount: .init(name: account.metadata.name, uid: account.metadata.uid),
                         secret: secret))
-            }
-        ) { account in
-            client(
-                "system:serviceaccount:kube-system:\(account)", as: "kube-controller-manager",
-                groups: ["system:serviceaccounts", "system:serviceaccounts:kube-system"])
-        }
+            },
+            client: { account in
+                client(
+                    "system:serviceaccount:kube-system:\(account)", as: "kube-controller-manager",
+                    groups: ["system:serviceaccounts", "system:serviceaccounts:kube-system"])
+            })
         scheduler = Scheduler(
             client: client("system:kube-scheduler", as: "kube-scheduler"), informers: informers,
             logger: log("scheduler"))

@@ -250,6 +250,26 @@ import Testing
         #expect(try await api.send(.GET, secrets + "/s1", peer: agent).status == 403)
     }
 
+    @Test func agentsReadTheVolumesOfTheirPodsClaims() async throws {
+        let api = try await Harness()
+        for (name, claim) in [("v1", "c1"), ("v2", "c2")] {
+            let made = try await api.post(
+                "/api/v1/persistentvolumes",
+                #"{"metadata":{"name":"\#(name)"},"spec":{"capacity":{"storage":"1Gi"},"#
+                    + #""accessModes":["ReadWriteOnce"],"hostPath":{"path":"/x"},"#
+                    + #""claimRef":{"namespace":"default","name":"\#(claim)"}}}"#)
+            #expect(made.status == 201)
+        }
+        let volumes = #"[{"name":"v","persistentVolumeClaim":{"claimName":"c1"}}]"#
+        #expect(try await api.post(Harness.pods, pod("p1", node: "n1", volumes: volumes)).status == 201)
+        let agent = peer("system:node:n1", "system:nodes")
+        #expect(try await api.send(.GET, "/api/v1/persistentvolumes/v1", peer: agent).status == 200)
+        #expect(try await api.send(.GET, "/api/v1/persistentvolumes/v2", peer: agent).status == 403)
+        #expect(try await api.send(.GET, "/api/v1/persistentvolumes", peer: agent).status == 403)
+        _ = try await api.delete("/api/v1/persistentvolumes/v1")
+        #expect(try await api.send(.GET, "/api/v1/persistentvolumes/v1", peer: agent).status == 403)
+    }
+
     @Test func agentsWriteAboutThemselves() async throws {
         let api = try await Harness()
         let agent = peer("system:node:n1", "system:nodes")

@@ -41,6 +41,10 @@ package enum NodeAuthorizer {
             }
             return related(.claim)
         case ("", "persistentvolumeclaims"): return get(attributes) ?? related(.claim)
+        case ("", "persistentvolumes"):
+            if let refusal = get(attributes) { return refusal }
+            return graph().relates(node.name, toVolume: attributes.name)
+                ? allow : refuse("no relationship found between node '\(node.name)' and this object")
         case ("", "serviceaccounts"):
             guard attributes.verb == "create", !attributes.name.isEmpty else {
                 return refuse("can only create tokens for individual service accounts")

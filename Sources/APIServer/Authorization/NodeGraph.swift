@@ -3,7 +3,7 @@ import ObjectStore
 
 /// Which objects the pods of each node refer to: what a node's agent has a right to read.
 package struct NodeGraph: StoreProjection {
-    package static let resources = [Pod.resource.groupResource]
+    package static let resources = [Pod.resource.groupResource, PersistentVolume.resource.groupResource]
 
     /// Something that pods refer to.
     package struct Reference: Sendable, Hashable {
@@ -29,10 +29,17 @@ package struct NodeGraph: StoreProjection {
     private var pods: [ObjectKey: Placed] = [:]
     /// How many pods of each node refer to something.
     private var uses: [Reference: [String: Int]] = [:]
+    /// The claim that each persistent volume is for.
+    private var claims: [String: Reference] = [:]
 
     package init() {}
 
     package mutating func put(_ object: StoredObject) {
+        guard object.key.resource == Pod.resource.groupResource else {
+            let claim = (try? PersistentVolume(json: object.bytes))?.spec.claimRef
+            claims[object.key.name] = claim.map { Reference(.claim, $0.namespace, $0.name) }
+            return
+        }
         let node = object.fields["spec.nodeName"] ?? ""
         // A pod's references do not change, but for those of ephemeral containers.
         if let known = pods[object.key], known.uid == object.uid, known.node == node,
@@ -52,6 +59,10 @@ package struct NodeGraph: StoreProjection {
     }
 
     package mutating func remove(_ key: ObjectKey) {
+        guard key.resource == Pod.resource.groupResource else {
+            claims[key.name] = nil
+            return
+        }
         guard let gone = pods.removeValue(forKey: key) else { return }
         for reference in gone.references {
             guard let count = uses[reference]?[gone.node] else { continue }
@@ -63,6 +74,11 @@ package struct NodeGraph: StoreProjection {
     /// Whether a pod on the node refers to it.
     package func relates(_ node: String, to reference: Reference) -> Bool {
         uses[reference]?[node] != nil
+    }
+
+    /// Whether a pod on the node refers to the claim of a persistent volume.
+    package func relates(_ node: String, toVolume volume: String) -> Bool {
+        claims[volume].map { relates(node, to: $0) } ?? false
     }
 
     private static let lateContainers = Array("\"ephemeralContainers\"".utf8)

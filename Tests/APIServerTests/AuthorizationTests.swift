@@ -298,6 +298,10 @@ import Testing
             status.message
                 == #"pods "p2" is forbidden: node "n1" can only update pod status for pods with spec.nodeName set to itself"#
         )
+        let evicted = try await send(
+            api, .POST, Harness.pods + "/p2/eviction", #"{"metadata":{"name":"p2"}}"#, agent)
+        #expect(evicted.status == 403)
+        #expect(evicted.message.contains("node n1 can only evict pods with spec.nodeName set to itself"))
         let gone = try await api.send(.DELETE, Harness.pods + "/p2", peer: agent)
         #expect(gone.message.contains("can only delete pods with spec.nodeName set to itself"))
         let lease = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"

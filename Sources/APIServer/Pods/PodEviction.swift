@@ -140,6 +140,8 @@ struct PodEviction: Sendable {
     private func evict(
         _ pod: Pod, _ options: DeleteOptions, _ query: WriteQuery, isDryRun: Bool, _ warnings: [String]
     ) async throws(APIError) -> Answer {
+        // Before a budget is charged.
+        try verbs.restrict(.delete, new: nil, old: pod)
         try Preparation.check(options.preconditions, pod)
         var options = options
         var seen = pod

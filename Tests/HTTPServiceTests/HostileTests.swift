@@ -1,3 +1,4 @@
+import Glibc
 import HTTPService
 import HostileInput
 import Logging
@@ -13,6 +14,11 @@ import Testing
     private static let request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
     private static let ok: @Sendable (HTTPRequest) async -> HTTPResponse = { _ in HTTPResponse(text: "ok") }
+
+    private static let largeOrSmall: @Sendable (HTTPRequest) async -> HTTPResponse = { request in
+        request.path == "/large"
+            ? HTTPResponse(text: String(repeating: "x", count: 32 << 20)) : HTTPResponse(text: "ok")
+    }
 
     private func isServed(_ port: Int) async throws -> Bool {
         try await plainClient(port).send(HTTPRequest(path: "/")).text() == "ok"
@@ -45,13 +51,7 @@ import Testing
     func slowReader() async throws {
         var configuration = loopback()
         configuration.idleTimeout = .milliseconds(200)
-        try await withServer(
-            configuration,
-            { request in
-                request.path == "/large"
-                    ? HTTPResponse(text: String(repeating: "x", count: 32 << 20)) : HTTPResponse(text: "ok")
-            }
-        ) { server, port in
+        try await withServer(configuration, Self.largeOrSmall) { server, port in
             let socket = try RawSocket(port: port)
             defer { socket.close() }
             socket.send("GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -110,6 +110,55 @@ import Testing
             try? await channel.closeFuture.get()
             try await eventually { server.connectionCount == 0 }
             #expect(try await pki.client(port, http2: true).send(HTTPRequest(path: "/")).text() == "ok")
+        }
+    }
+
+    @Test("A client that is let go leaves no connection behind")
+    func droppedClient() async throws {
+        let pki = try TestPKI.shared.get()
+        for tls in [nil, pki.server] {
+            try await withServer(tls: tls, Self.ok) { server, port in
+                for _ in 0..<3 {
+                    let client = try tls == nil ? plainClient(port) : pki.client(port, http2: true)
+                    #expect(try await client.send(HTTPRequest(path: "/")).text() == "ok")
+                }
+                try await eventually { server.connectionCount == 0 }
+            }
+        }
+    }
+
+    @Test("Ten thousand idle connections, twice")
+    func idleConnections() async throws {
+        var configuration = loopback()
+        configuration.headerTimeout = .seconds(120)
+        try await withServer(configuration, Self.ok) { server, port in
+            #expect(try await isServed(port))
+            var limit = rlimit()
+            getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+            limit.rlim_cur = limit.rlim_max
+            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+            let count = min(10_000, Int(limit.rlim_max) - 1000)
+            let before = ResidentMemory.bytes
+            var peaks: [Int] = []
+            for _ in 0..<2 {
+                // The other ends are in another process: one cannot have twice as many.
+                let script =
+                    "ulimit -n \(count + 100) && for ((i = 0; i < \(count); i++)); do "
+                    + "exec {fd}<>/dev/tcp/127.0.0.1/\(port); done; read"
+                let others = try #require(popen("bash -c '\(script)'", "w"))
+                try await eventually { server.connectionCount >= count }
+                peaks.append(ResidentMemory.bytes)
+                let start = ContinuousClock.now
+                #expect(try await isServed(port))
+                #expect(ContinuousClock.now - start < .seconds(5))
+                pclose(others)
+                try await eventually { server.connectionCount == 0 }
+            }
+            let each = (peaks[0] - before) / count
+            print("figure: idle_connection_bytes \(each) B")
+            #expect(each < 32 * 1024)
+            // What the first ten thousand took is there for the second.
+            #expect(peaks[1] - peaks[0] < max(16 << 20, (peaks[0] - before) / 2))
         }
     }
 

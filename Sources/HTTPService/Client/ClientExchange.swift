@@ -40,6 +40,11 @@ final class ClientExchange: Sendable {
         }
     }
 
+    /// The exchange is over, and its connection no longer its own.
+    func detach() {
+        shared.withLock { $0.close = nil }
+    }
+
     /// Nobody waits any more: ends the exchange wherever it is.
     func cancel() {
         let close = shared.withLock { shared in

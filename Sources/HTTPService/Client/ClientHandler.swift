@@ -55,6 +55,7 @@ final class ClientHandler: ChannelDuplexHandler, RemovableChannelHandler {
         let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
         let isWanted = exchange.attach { handler.eventLoop.execute { handler.value.cancel(exchange) } }
         guard isWanted else {
+            exchange.detach()
             if isStream { context.close(promise: nil) } else { onIdle() }
             return
         }
@@ -293,6 +294,7 @@ final class ClientHandler: ChannelDuplexHandler, RemovableChannelHandler {
         outgoing?.abandon(HTTPError(.closed, "the exchange is over"))
         outgoing = nil
         response = nil
+        exchange?.detach()
         exchange = nil
         goOnReading()
     }

@@ -1,11 +1,13 @@
 import Synchronization
 
-/// A value that comes once, from an event loop, to one waiting task. Unlike a future, waiting ends when the task is
-/// cancelled.
+/// A value that comes once, from an event loop, to one waiting task, and is not kept then: a response holds what
+/// may hold this. Unlike with a future, waiting ends when the task is cancelled.
 final class OneShot<Value: Sendable>: Sendable {
     private enum State {
         case pending(CheckedContinuation<Value, any Error>?)
         case resolved(Result<Value, any Error>)
+        /// Somebody has the value.
+        case taken
     }
 
     private let state = Mutex(State.pending(nil))
@@ -17,7 +19,7 @@ final class OneShot<Value: Sendable>: Sendable {
         let (isFirst, continuation) = state.withLock {
             state -> (Bool, CheckedContinuation<Value, any Error>?) in
             guard case .pending(let continuation) = state else { return (false, nil) }
-            state = .resolved(result)
+            state = continuation == nil ? .resolved(result) : .taken
             return (true, continuation)
         }
         continuation?.resume(with: result)
@@ -27,19 +29,26 @@ final class OneShot<Value: Sendable>: Sendable {
     /// Whether the value, a failure or the cancellation is there.
     var isResolved: Bool {
         state.withLock { state in
-            if case .resolved = state { return true }
-            return false
+            if case .pending = state { return false }
+            return true
         }
     }
 
-    /// Waits for the value.
+    /// Waits for the value. To be called once.
     func value() async throws -> Value {
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 let result = state.withLock { state -> Result<Value, any Error>? in
-                    if case .resolved(let result) = state { return result }
-                    state = .pending(continuation)
-                    return nil
+                    switch state {
+                    case .pending:
+                        state = .pending(continuation)
+                        return nil
+                    case .resolved(let result):
+                        state = .taken
+                        return result
+                    case .taken:
+                        return .failure(HTTPError(.closed, "the value was taken before"))
+                    }
                 }
                 if let result { continuation.resume(with: result) }
             }

@@ -99,7 +99,7 @@ import Testing
                     pod.spec.containers[0].ports = [ContainerPort(name: "http", containerPort: 8080)]
                     pod.spec.containers[0].readinessProbe = Probe(
                         httpGet: HTTPGetAction(path: "/healthz", port: "http"), timeoutSeconds: 1,
-                        periodSeconds: 10, failureThreshold: 3)
+                        periodSeconds: 1, failureThreshold: 3)
                     pod.spec.containers[0].livenessProbe = Probe(
                         tcpSocket: TCPSocketAction(port: 8080), initialDelaySeconds: 1, timeoutSeconds: 1,
                         periodSeconds: 1, failureThreshold: 30)

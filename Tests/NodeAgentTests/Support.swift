@@ -30,11 +30,11 @@ final class TemporaryFolder: Sendable {
 
 /// Waits for a condition that another process or thread brings about.
 func until(_ condition: () async throws -> Bool) async throws {
-    for _ in 0..<2000 {
+    for _ in 0..<6000 {
         if try await condition() { return }
         try await ContinuousClock().sleep(for: .milliseconds(10))
     }
-    Issue.record("The condition did not come true in 20 seconds.")
+    Issue.record("The condition did not come true in 60 seconds.")
 }
 
 /// Whether this process is where containers may be run: root, in a network namespace without an uplink

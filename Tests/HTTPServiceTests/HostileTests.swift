@@ -113,6 +113,20 @@ import Testing
         }
     }
 
+    @Test("One connection carries any number of large answers")
+    func manyLargeAnswers() async throws {
+        let pki = try TestPKI.shared.get()
+        try await withServer(tls: pki.server, Self.largeOrSmall) { server, port in
+            let client = try pki.client(port, http2: true)
+            for _ in 0..<16 {
+                let response = try await client.send(HTTPRequest(path: "/large"))
+                #expect(try await response.body.collect(upTo: 1 << 30).count == 32 << 20)
+            }
+            #expect(server.connectionCount == 1)
+            await client.close()
+        }
+    }
+
     @Test("A client that is let go leaves no connection behind")
     func droppedClient() async throws {
         let pki = try TestPKI.shared.get()

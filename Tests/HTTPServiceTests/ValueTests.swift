@@ -145,3 +145,25 @@ struct PipeTests {
         await joined.value
     }
 }
+
+@Suite("What is in a pipe") struct PipeStateTests {
+    @Test("A writer that was told to wait is released, though it wrote again between the marks")
+    func release() {
+        var state = PipeState(high: 10, low: 4)
+        let first = state.push(Array(repeating: 1, count: 6))
+        let second = state.push(Array(repeating: 2, count: 6))
+        #expect(first && !second)
+        guard case .bytes(_, release: false) = state.take() else {
+            Issue.record("six bytes are left: more than the low mark")
+            return
+        }
+        let between = state.push([3])
+        #expect(!between)
+        guard case .bytes(_, release: true) = state.take() else {
+            Issue.record("one byte is left: the writer goes on")
+            return
+        }
+        let after = state.push([4])
+        #expect(after)
+    }
+}

@@ -114,7 +114,6 @@ enum HTTP2Limits {
     static var serverConnection: NIOHTTP2Handler.ConnectionConfiguration {
         var configuration = connection
         configuration.maximumBufferedControlFrames = 10_000
-        configuration.maximumConnectionGlitches = strangerLimit
         configuration.controlFrameRateLimit.maximumCount = strangerLimit
         configuration.initialSettings = [
             // As upstream's --http2-max-streams-per-connection.
@@ -159,7 +158,9 @@ enum HTTP2Limits {
         var configuration = NIOHTTP2Handler.ConnectionConfiguration()
         configuration.maximumBufferedControlFrames = 100_000
         configuration.maximumRecentlyResetStreams = 1000
-        configuration.maximumConnectionGlitches = 100_000
+        // Counted over a connection's whole life, and a window update that meets the end of its stream counts: who
+        // reads many large lists over one connection would lose it in the middle of one.
+        configuration.maximumConnectionGlitches = .max
         configuration.controlFrameRateLimit.maximumCount = 100_000
         configuration.targetWindowSize = 4 * windowSize
         return configuration

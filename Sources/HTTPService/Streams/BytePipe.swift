@@ -34,7 +34,8 @@ package struct PipeState {
             chunks.append(bytes)
             buffered += bytes.count
         }
-        isHeld = buffered >= high
+        // Once told to wait, the writer waits for its release, however little is left by now.
+        if buffered >= high { isHeld = true }
         return !isHeld
     }
 

@@ -158,8 +158,8 @@ enum HTTP2Limits {
         var configuration = NIOHTTP2Handler.ConnectionConfiguration()
         configuration.maximumBufferedControlFrames = 100_000
         configuration.maximumRecentlyResetStreams = 1000
-        // Counted over a connection's whole life, and a window update that meets the end of its stream counts: who
-        // reads many large lists over one connection would lose it in the middle of one.
+        // Stream errors, counted over a connection's whole life, would end one that only lives long. The limit by
+        // time (streamErrorRateLimit) counts the same errors and stops those who flood.
         configuration.maximumConnectionGlitches = .max
         configuration.controlFrameRateLimit.maximumCount = 100_000
         configuration.targetWindowSize = 4 * windowSize

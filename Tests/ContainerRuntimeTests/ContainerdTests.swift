@@ -101,6 +101,8 @@ private final class Machine: Sendable {
         let images = try ImageFolder(path: "\(folder.path)/images", logger: logger)
         try images.addPauseImage()
         try BusyboxImage.archive().map { try Files.write($0, to: "\(images.path)/busybox.tar") }
+        // Not the range of NodeAgentTests: both run at the same time in one network namespace, and each
+        // gives out addresses without knowing of the other.
         let network: JSONValue = [
             "cniVersion": "0.4.0", "name": "test",
             "plugins": [
@@ -108,7 +110,7 @@ private final class Machine: Sendable {
                     "type": "ptp", "ipMasq": false,
                     "ipam": [
                         "type": "host-local", "dataDir": .string("\(folder.path)/ipam"),
-                        "ranges": [[["subnet": "10.244.0.0/24"]]], "routes": [["dst": "0.0.0.0/0"]],
+                        "ranges": [[["subnet": "10.244.1.0/24"]]], "routes": [["dst": "0.0.0.0/0"]],
                     ],
                 ]
             ],

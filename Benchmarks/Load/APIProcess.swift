@@ -96,9 +96,14 @@ public final class APIProcess: Sendable {
     }
 
     /// A way to the server on a connection of its own, as the administrator.
-    public func connect(offersHTTP2: Bool = true) throws -> HTTPSTransport {
+    ///
+    /// - Parameter thread: where the connection lives.
+    package func connect(
+        offersHTTP2: Bool = true, on thread: ClientThread? = nil
+    ) throws -> HTTPSTransport {
         try HTTPSTransport(kubeconfig: try Kubeconfig.load(path: "\(folder)/server/admin.kubeconfig")) {
             $0.offersHTTP2 = offersHTTP2
+            $0.thread = thread
         }
     }
 

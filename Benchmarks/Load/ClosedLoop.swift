@@ -1,4 +1,5 @@
 import BenchmarkSupport
+import HTTPService
 import KubernetesClient
 
 /// Clients of which each sends its next request when the last one was answered, each on a connection of its own.
@@ -15,17 +16,18 @@ public struct ClosedLoop: Sendable {
         clients: Int, requests count: Int, to server: APIProcess, offersHTTP2: Bool = true,
         request: @escaping @Sendable (HTTPSTransport, Int) async throws -> Void
     ) async throws {
-        var transports: [HTTPSTransport] = []
+        var transports: [(ClientThread, HTTPSTransport)] = []
         for _ in 0..<clients {
-            let transport = try server.connect(offersHTTP2: offersHTTP2)
+            let thread = ClientThread.next()
+            let transport = try server.connect(offersHTTP2: offersHTTP2, on: thread)
             // Opens the connection: the handshake is not what is measured.
             try await transport.exchange(.GET, "/readyz")
-            transports.append(transport)
+            transports.append((thread, transport))
         }
         let begin = ContinuousClock.now
         let samples = try await withThrowingTaskGroup(of: [Double].self) { group in
-            for (client, transport) in transports.enumerated() {
-                group.addTask {
+            for (client, (thread, transport)) in transports.enumerated() {
+                group.addTask(executorPreference: thread.executor) {
                     var samples: [Double] = []
                     for number in stride(from: client, to: count, by: clients) {
                         let sent = ContinuousClock.now
@@ -39,6 +41,6 @@ public struct ClosedLoop: Sendable {
         }
         rate = Double(count) / ((ContinuousClock.now - begin) / .seconds(1))
         for sample in samples { latencies.add(sample) }
-        for transport in transports { await transport.close() }
+        for (_, transport) in transports { await transport.close() }
     }
 }

@@ -16,10 +16,11 @@ public enum FanOut {
         let warmUp = 20
         return try await withThrowingTaskGroup(of: Void.self) { group in
             for _ in 0..<count {
-                let transport = try server.connect()
+                let thread = ClientThread.next()
+                let transport = try server.connect(on: thread)
                 let response = try await transport.send(
                     HTTPRequest(method: .GET, target: path + "?watch=true&timeoutSeconds=3600"))
-                group.addTask {
+                group.addTask(executorPreference: thread.executor) {
                     for try await chunk in response.body {
                         let now = ContinuousClock.now
                         for byte in chunk where byte == UInt8(ascii: "\n") { round.heard(at: now) }

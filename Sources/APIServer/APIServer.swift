@@ -55,8 +55,8 @@ public final class APIServer: HTTPResponder {
             mutating: configuration.maximumMutatingRequestsInFlight)
         metrics.observe(store, limit)
         frame = ServingFrame(
-            registry: registry, metrics: metrics, limit: limit, clock: configuration.clock,
-            timeout: configuration.requestTimeout)
+            registry: registry, metrics: metrics, limit: limit,
+            deadlines: RequestDeadlines(configuration.clock), timeout: configuration.requestTimeout)
         health = HealthChecks(store)
         let core = ServerCore(
             store: store, registry: registry, authorizer: ClusterAuthorizer(store),

@@ -106,7 +106,8 @@ import Testing
                 #"apiserver_request_terminations_total{verb="LIST",group="",version="v1","#))
     }
 
-    @Test(arguments: [("", 50), ("?timeout=20ms", 60_000)])
+    // What the harness makes for itself has to be done in time as well.
+    @Test(arguments: [("", 3000), ("?timeout=20ms", 60_000)])
     func aRequestTakesNoLongerThanItMay(query: String, milliseconds: Int) async throws {
         let api = try await Harness { $0.requestTimeout = .milliseconds(milliseconds) }
         // A body that never ends: somebody who sends it a byte at a time is cut off like this, too.

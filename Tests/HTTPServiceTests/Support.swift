@@ -5,10 +5,11 @@ import NIOPosix
 import PKI
 import Synchronization
 
-/// The configuration of a server at a free port on loopback.
+/// The configuration of a server at a free port on loopback, with patience: hundreds of tests start at once.
 func loopback(tls: ServerConfiguration.TLS? = nil) -> ServerConfiguration {
     var configuration = ServerConfiguration(addresses: [.tcp(host: "127.0.0.1", port: 0)], tls: tls)
-    configuration.drainTimeout = .seconds(2)
+    configuration.headerTimeout = .seconds(300)
+    configuration.drainTimeout = .seconds(20)
     return configuration
 }
 
@@ -44,7 +45,9 @@ func withServer<Result>(
 }
 
 func plainClient(_ port: Int) throws -> HTTPClient {
-    try HTTPClient(ClientConfiguration(endpoint: .tcp(host: "127.0.0.1", port: port)))
+    var configuration = ClientConfiguration(endpoint: .tcp(host: "127.0.0.1", port: port))
+    configuration.connectTimeout = .seconds(300)
+    return try HTTPClient(configuration)
 }
 
 /// An authority and a server certificate of it, made once for all tests.
@@ -68,6 +71,7 @@ struct TestPKI {
             trust: .authorities(pem: authority.certificatePEM),
             identity: identity.map { ($0.certificatePEM, $0.privateKeyPEM) })
         configuration.offersHTTP2 = http2
+        configuration.connectTimeout = .seconds(300)
         return try HTTPClient(configuration)
     }
 }

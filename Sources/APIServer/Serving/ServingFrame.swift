@@ -12,7 +12,7 @@ struct ServingFrame: Sendable {
     let registry: Registry
     let metrics: APIMetrics
     let limit: InFlightLimit
-    let clock: any Clock<Duration>
+    let deadlines: RequestDeadlines
     let timeout: Duration
 
     /// Answers a request by `answer`.
@@ -43,7 +43,9 @@ struct ServingFrame: Sendable {
         }
         // Nothing waits in a request that only reads what is in memory.
         if request.method == .GET || request.method == .HEAD { return await answer() }
-        if let response = await RequestDeadline.run(within: limit, clock: clock, answer) { return response }
+        if let response = await deadlines.run(within: limit, on: request.executor, answer) {
+            return response
+        }
         metrics.terminated(RequestLabels(request, info, isKnown: isServed(info)), code: 504)
         return failure(.timeout("request did not complete within the allotted timeout"))
     }

@@ -14,6 +14,20 @@ package struct ServerCore: Sendable {
     package let now: @Sendable () -> Time
     package let metrics: APIMetrics
     package let logger: Logger
+    private let decoded = DecodedObjects()
+
+    package init(
+        store: ObjectStore, registry: Registry, authorizer: any Authorizer, clock: any Clock<Duration>,
+        now: @escaping @Sendable () -> Time, metrics: APIMetrics, logger: Logger
+    ) {
+        self.store = store
+        self.registry = registry
+        self.authorizer = authorizer
+        self.clock = clock
+        self.now = now
+        self.metrics = metrics
+        self.logger = logger
+    }
 
     /// Bodies larger than this are refused (upstream's limit for a resource is 3 MiB).
     static let maximumBody = 3 * 1024 * 1024
@@ -22,7 +36,10 @@ package struct ServerCore: Sendable {
 extension ServerCore: AdmissionLookup {
     package func object<Object: KubernetesObject>(
         _ type: Object.Type, _ name: String, namespace: String
-    ) -> Object? { find(type, name, namespace: namespace) }
+    ) -> Object? {
+        let key = ObjectKey(resource: Object.resource.groupResource, namespace: namespace, name: name)
+        return store.get(key).flatMap { decoded.object(type, $0) }
+    }
 
     package func objects<Object: KubernetesObject>(_ type: Object.Type, namespace: String?) -> [Object] {
         let resource = Object.resource.groupResource

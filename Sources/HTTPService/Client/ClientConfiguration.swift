@@ -60,6 +60,8 @@ public struct ClientConfiguration: Sendable {
     public var responseTimeout: Duration?
     /// How many HTTP/1.1 connections are kept open unused.
     public var maximumIdleConnections = 8
+    /// Where the connections live; nil for any thread.
+    package var thread: ClientThread?
 
     /// Speaks to `endpoint`, over TLS if `tls` is given.
     public init(endpoint: Endpoint, tls: TLS? = nil) {

@@ -136,6 +136,7 @@ struct Connector: Sendable {
         // HTTP/2 knows no upgrades.
         let context = forUpgrade ? tls.http1 : tls.any
         try pipeline.addHandler(NIOSSLClientHandler(context: context, serverHostname: serverName))
+        try pipeline.addHandler(WriteCoalescer())
         let opening = ConnectionOpening(endpoint: configuration.endpoint, opened: opened, whenActive: nil)
         try pipeline.addHandler(
             ApplicationProtocolNegotiationHandler { result, channel in

@@ -12,7 +12,8 @@ public struct HTTPClient: Sendable {
     /// - Throws: `HTTPError` with `tls` when certificates or keys cannot be used.
     public init(_ configuration: ClientConfiguration) throws(HTTPError) {
         self.configuration = configuration
-        let connector = try Connector(configuration, group: MultiThreadedEventLoopGroup.singleton)
+        let connector = try Connector(
+            configuration, group: configuration.thread?.eventLoop ?? MultiThreadedEventLoopGroup.singleton)
         pool = ConnectionPool(connector)
     }
 

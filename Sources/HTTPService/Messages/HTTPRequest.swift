@@ -23,6 +23,8 @@ public struct HTTPRequest: Sendable {
     public var peer: Peer
     /// The address from which the request came: `192.0.2.7`, `2001:db8::7`, or "" (unix socket, in process).
     public var remoteAddress: String
+    /// Where a server answers it: a task made to answer it runs there as well. Nil for anywhere.
+    package var executor: (any TaskExecutor)?
 
     /// A request from its parts.
     public init(

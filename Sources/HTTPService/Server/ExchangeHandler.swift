@@ -180,7 +180,7 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
             number: lastNumber)
         // Unstructured since the channel is not part of any task tree. The server waits for its end in
         // ConnectionRegistry.drain, and it is cancelled with the connection.
-        let task = Task { [responder = server.responder] in
+        let task = Task(executorPreference: peer.executor) { [responder = server.responder] in
             await link.answer(request, responder: responder)
         }
         running = Running(number: lastNumber, head: head, task: task, body: pipe)
@@ -200,10 +200,12 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
         if head.version == .http1_1, !isStream, head.headers[canonicalForm: "host"].count != 1 { return nil }
         let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         guard let path = parts.first, PercentEncoding.decode(path) != nil else { return nil }
-        return HTTPRequest(
+        var request = HTTPRequest(
             method: head.method, path: String(path),
             query: parts.count > 1 ? QueryItems(parsing: parts[1]) : [:],
             headers: head.headers, body: body, peer: peer.peer, remoteAddress: peer.remoteAddress)
+        request.executor = peer.executor
+        return request
     }
 
     private func released(_ number: UInt64) {

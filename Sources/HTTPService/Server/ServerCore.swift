@@ -33,7 +33,8 @@ final class ServerCore: Sendable {
     /// Prepares a connection that was just accepted.
     func prepare(_ channel: any Channel, usesTLS: Bool) -> EventLoopFuture<Void> {
         channel.eventLoop.makeCompletedFuture {
-            let peer = ConnectionPeer(remoteAddress: channel.remoteAddress?.ipAddress ?? "")
+            let peer = ConnectionPeer(
+                remoteAddress: channel.remoteAddress?.ipAddress ?? "", eventLoop: channel.eventLoop)
             guard usesTLS, let context = tls.withLock({ $0 }) else {
                 return try serveHTTP1(on: channel, peer: peer)
             }
@@ -45,6 +46,7 @@ final class ServerCore: Sendable {
                     peer.presented(chain)
                     verified.succeed(.certificateVerified)
                 })
+            try pipeline.addHandler(WriteCoalescer())
             let opening = OpeningDeadline(timeout: TimeAmount(configuration.headerTimeout))
             try pipeline.addHandler(opening)
             try pipeline.addHandler(
@@ -95,6 +97,7 @@ final class ServerCore: Sendable {
         ) { stream in
             stream.eventLoop.makeCompletedFuture {
                 try stream.pipeline.syncOperations.addHandlers([
+                    EndOfStreamMerger(),
                     HTTP2FramePayloadToHTTP1ServerCodec(),
                     ExchangeHandler(server: self, peer: peer, inputEnd: nil),
                 ])
@@ -172,10 +175,13 @@ enum HTTP2Limits {
 /// What is known of the client at the other end of a connection.
 final class ConnectionPeer: Sendable {
     let remoteAddress: String
+    /// Where its requests are answered.
+    let executor: EventLoopExecutor
     private let identity = Mutex(Peer.anonymous)
 
-    init(remoteAddress: String) {
+    init(remoteAddress: String, eventLoop: any EventLoop) {
         self.remoteAddress = remoteAddress
+        executor = EventLoopExecutor(eventLoop)
     }
 
     var peer: Peer { identity.withLock { $0 } }

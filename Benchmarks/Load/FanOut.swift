@@ -8,16 +8,17 @@ import Synchronization
 public enum FanOut {
     /// Milliseconds, one sample an event and watcher.
     public static func measure(
-        watchers count: Int, events: Int, namespace: String, server: APIProcess
+        watchers count: Int, events: Int, namespace: String, server: APIProcess, offersHTTP2: Bool = true
     ) async throws -> Samples {
         let path = "/api/v1/namespaces/\(namespace)/configmaps"
         let round = Round(watchers: count)
         let writer = try server.connect()
         let warmUp = 20
+        let name = offersHTTP2 ? "fan-out-2" : "fan-out-1"
         return try await withThrowingTaskGroup(of: Void.self) { group in
             for _ in 0..<count {
                 let thread = ClientThread.next()
-                let transport = try server.connect(on: thread)
+                let transport = try server.connect(offersHTTP2: offersHTTP2, on: thread)
                 let response = try await transport.send(
                     HTTPRequest(method: .GET, target: path + "?watch=true&timeoutSeconds=3600"))
                 group.addTask(executorPreference: thread.executor) {
@@ -32,7 +33,7 @@ public enum FanOut {
             for event in 0..<(warmUp + events) {
                 let sent = ContinuousClock.now
                 try await writer.exchange(
-                    .POST, path, Payloads.configMap("fan-out-\(event)", namespace: namespace), expecting: 201)
+                    .POST, path, Payloads.configMap("\(name)-\(event)", namespace: namespace), expecting: 201)
                 for heard in await round.all() where event >= warmUp {
                     samples.add((heard - sent) / .milliseconds(1))
                 }

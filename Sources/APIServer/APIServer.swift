@@ -21,21 +21,25 @@ public final class APIServer: HTTPResponder {
     private let health: HealthChecks
     private let isPrepared = Atomic(false)
 
-    /// Sets the server up, with the Service addresses that are in use taken from the store.
+    /// Sets the server up.
     ///
     /// - Parameters:
     ///   - credentials: nil when nobody from outside is to be let in.
     ///   - nodes: reaches the agents behind `pods/log`, `exec`, `attach` and `portforward`.
-    /// - Throws: `configuration` when the Service range or the audit policy makes no sense, `audit` when the audit
+    /// - Throws: `configuration` when the Service ranges or the audit policy makes no sense, `audit` when the audit
     ///   log cannot be opened.
     public init(
         configuration: APIServerConfiguration, store: ObjectStore,
         credentials: (any CredentialVerifier)?, nodes: any NodeConnector, logger: Logger
     ) throws(APIServerError) {
-        guard let range = IPv4Range(configuration.serviceRange) else {
+        let ranges = configuration.serviceRanges.compactMap { NetworkRange($0) }
+        guard ranges.count == configuration.serviceRanges.count, (1...2).contains(ranges.count),
+            Set(ranges.map(\.family)).count == ranges.count
+        else {
             throw APIServerError(
                 .configuration,
-                "the Service range must be an IPv4 range such as 10.96.0.0/16, not \"\(configuration.serviceRange)\""
+                "the Service ranges must be one or two, of different families, such as 10.96.0.0/16 and "
+                    + "fd00:96::/112, not \"\(configuration.serviceRanges.joined(separator: ","))\""
             )
         }
         self.configuration = configuration
@@ -46,7 +50,8 @@ public final class APIServer: HTTPResponder {
         } else {
             audit = nil
         }
-        let addresses = ServiceAddresses(range: range, nodePorts: configuration.nodePorts)
+        let addresses = ServiceAddresses(
+            ranges: ranges, nodePorts: configuration.nodePorts, store: store, now: configuration.now)
         self.addresses = addresses
         let registry = Registry.standard(addresses: addresses, now: configuration.now)
         let metrics = APIMetrics(configuration.metrics)
@@ -70,7 +75,6 @@ public final class APIServer: HTTPResponder {
             discovery: DiscoveryDocuments(registry), documents: OpenAPIDocuments(registry: registry),
             health: health, issuer: configuration.issuer, metrics: configuration.metrics,
             serverAddress: "\(configuration.advertisedAddress):\(configuration.advertisedPort)")
-        try adoptServices()
         for hook in ["bootstrap-controller", "rbac/bootstrap-roles"] {
             health.add("poststarthook/\(hook)") { [weak self] in
                 guard let self, isPrepared.load(ordering: .acquiring) else {
@@ -96,25 +100,16 @@ public final class APIServer: HTTPResponder {
 
     // MARK: Life
 
-    private func adoptServices() throws(APIServerError) {
-        do {
-            let page = try core.store.list(resource: Service.resource.groupResource, namespace: nil)
-            for stored in page.objects { addresses.adopt(try Service(json: stored.bytes)) }
-        } catch {
-            throw APIServerError(.bootstrap, "the stored Services cannot be read", cause: error)
-        }
-    }
-
     /// Makes what every cluster has (namespaces, `default/kubernetes`) and keeps it right, and lets old
     /// events go, until cancelled.
     public func run() async throws {
         let expiry = EventExpiry(core: core)
-        let addressObjects = AddressObjects(core: core)
+        let repairer = AddressRepairer(core: core, responder: self)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.bootstrap().run() }
             group.addTask { await expiry.run() }
             if let audit { group.addTask { await audit.run() } }
-            group.addTask { await addressObjects.run() }
+            group.addTask { await repairer.run() }
             try await group.waitForAll()
         }
     }
@@ -123,14 +118,14 @@ public final class APIServer: HTTPResponder {
     public func prepare() async throws(APIServerError) {
         try await RoleBootstrap(core: core).run()
         try await bootstrap().makeAll()
-        await AddressObjects(core: core).settle()
+        await AddressRepairer(core: core, responder: self).repairAll()
         isPrepared.store(true, ordering: .releasing)
     }
 
     private func bootstrap() -> Bootstrap {
         Bootstrap(
-            core: core, responder: self, serviceAddress: addresses.first.description,
-            serviceRange: addresses.range.description,
+            core: core, responder: self, serviceAddress: addresses.first?.description ?? "",
+            serviceRanges: addresses.ranges.map(\.description),
             address: configuration.advertisedAddress, port: configuration.advertisedPort)
     }
 

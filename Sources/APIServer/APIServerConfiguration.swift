@@ -3,8 +3,9 @@ public import Telemetry
 
 /// How an API server is set up.
 public struct APIServerConfiguration: Sendable {
-    /// The range Service addresses come from.
-    public var serviceRange = "10.96.0.0/16"
+    /// The ranges Service addresses come from: one, or two of different families. The first one's family is that of
+    /// Services which do not say. More can be added as ServiceCIDR objects.
+    public var serviceRanges = ["10.96.0.0/16"]
     /// The ports of type NodePort.
     public var nodePorts = 30000...32767
     /// The address at which clients inside the cluster reach the server, behind `kubernetes.default`.

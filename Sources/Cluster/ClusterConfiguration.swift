@@ -18,8 +18,11 @@ public struct ClusterConfiguration: Sendable, Equatable {
     public var apiPort = 6443
     /// Addresses of pods; each node has a /24 of it.
     public var podCIDR = "10.244.0.0/16"
-    /// Addresses of Services.
-    public var serviceCIDR = "10.96.0.0/16"
+    /// Addresses of Services: an IPv4 range, and perhaps an IPv6 one, with which the cluster's Services can be
+    /// dual-stack.
+    public private(set) var serviceCIDRs = ["10.96.0.0/16"]
+    /// The first of them.
+    var serviceCIDR: String { serviceCIDRs[0] }
     /// The address at which cluster DNS answers: the tenth of the Service range.
     public var clusterDNS = "10.96.0.10"
     /// The domain of Service names.
@@ -39,16 +42,24 @@ public struct ClusterConfiguration: Sendable, Equatable {
 
     public init() {}
 
-    /// Chooses the Service range; cluster DNS moves to its tenth address.
+    /// The Service ranges as they are given on the command line.
+    public var serviceCIDRText: String { serviceCIDRs.joined(separator: ",") }
+
+    /// Chooses the Service ranges, separated by a comma; cluster DNS moves to the first one's tenth address.
     ///
-    /// - Throws: ``ClusterError`` with code `badConfiguration` if it is no IPv4 range of at least 16 addresses.
-    public mutating func setServiceCIDR(_ range: String) throws {
-        guard let dns = Self.address(10, of: range) else {
+    /// - Throws: ``ClusterError`` with code `badConfiguration` if the first is no IPv4 range of at least 16
+    ///   addresses, or the second no IPv6 range.
+    public mutating func setServiceCIDR(_ text: String) throws {
+        let ranges = text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+        guard let first = ranges.first, ranges.count <= 2, let dns = Self.address(10, of: first),
+            ranges.dropFirst().allSatisfy({ $0.contains(":") && $0.contains("/") })
+        else {
             throw ClusterError(
                 .badConfiguration,
-                "Expected --service-cidr to be an IPv4 range such as 10.96.0.0/16, found \"\(range)\".")
+                "Expected --service-cidr to be an IPv4 range such as 10.96.0.0/16, or one and an IPv6 range "
+                    + "behind a comma (10.96.0.0/16,fd00:96::/112), found \"\(text)\".")
         }
-        serviceCIDR = range
+        serviceCIDRs = ranges
         clusterDNS = dns
     }
 

@@ -13,7 +13,7 @@ struct NodeNetwork: Sendable {
     private let nodeAddress: IPAddress
     private let nodeRange: IPNetwork
     private let podRange: IPNetwork
-    private let serviceRange: IPNetwork
+    private let serviceRanges: [IPNetwork]
 
     /// The node's address, as text.
     var address: String { nodeAddress.description }
@@ -22,7 +22,7 @@ struct NodeNetwork: Sendable {
     init(_ configuration: ClusterConfiguration, logger: Logger) throws {
         self.configuration = configuration
         podRange = try Self.range(configuration.podCIDR, "--pod-cidr")
-        serviceRange = try Self.range(configuration.serviceCIDR, "--service-cidr")
+        serviceRanges = try configuration.serviceCIDRs.map { try Self.range($0, "--service-cidr") }
         guard let nodeRange = IPNetwork(podRange.address, prefixLength: max(24, podRange.prefixLength)) else {
             throw ClusterError(
                 .badConfiguration, "Expected --pod-cidr to hold a /24 for each node, found \(podRange).")
@@ -35,7 +35,7 @@ struct NodeNetwork: Sendable {
             }
             nodeAddress = parsed
         } else {
-            nodeAddress = try NodeAddress.find(excluding: [podRange, serviceRange])
+            nodeAddress = try NodeAddress.find(excluding: [podRange] + serviceRanges)
         }
         pods = PodNetwork(
             PodNetworkConfiguration(
@@ -55,7 +55,7 @@ struct NodeNetwork: Sendable {
 
     var proxyConfiguration: ProxyConfiguration {
         ProxyConfiguration(
-            nodeName: configuration.nodeName, nodeAddress: nodeAddress, serviceRanges: [serviceRange],
+            nodeName: configuration.nodeName, nodeAddress: nodeAddress, serviceRanges: serviceRanges,
             podRanges: [podRange], nodeLocalAddresses: IPAddress(configuration.clusterDNS).map { [$0] } ?? [])
     }
 
@@ -69,7 +69,8 @@ struct NodeNetwork: Sendable {
             }
             return DNSConfiguration(
                 listen: [listen], domain: configuration.clusterDomain,
-                ranges: [configuration.podCIDR, configuration.serviceCIDR].compactMap { AddressRange($0) })
+                ranges: ([configuration.podCIDR] + configuration.serviceCIDRs).compactMap { AddressRange($0) }
+            )
         }
     }
 

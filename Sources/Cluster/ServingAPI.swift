@@ -37,7 +37,7 @@ struct ServingAPI: Sendable {
             try Files.write(Array(kubeconfig.utf8), to: configuration.adminKubeconfig, mode: 0o600)
         }
         var apiConfiguration = APIServerConfiguration()
-        apiConfiguration.serviceRange = configuration.serviceCIDR
+        apiConfiguration.serviceRanges = configuration.serviceCIDRs
         apiConfiguration.advertisedAddress = address
         apiConfiguration.advertisedPort = configuration.apiPort
         apiConfiguration.audiences = [keys.tokens.issuer]

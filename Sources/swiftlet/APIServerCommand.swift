@@ -22,8 +22,8 @@ struct APIServerCommand: AsyncParsableCommand {
     @Option(help: "Port on 127.0.0.1.")
     var port = ClusterConfiguration().apiPort
 
-    @Option(help: "Addresses of Services.")
-    var serviceCIDR = ClusterConfiguration().serviceCIDR
+    @Option(help: "Addresses of Services: an IPv4 range, and perhaps an IPv6 one behind a comma.")
+    var serviceCIDR = ClusterConfiguration().serviceCIDRText
 
     @OptionGroup(title: "Audit") var audit: AuditOptions
 

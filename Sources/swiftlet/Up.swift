@@ -32,8 +32,11 @@ struct Up: AsyncParsableCommand {
     @Option(help: "Addresses of pods.")
     var podCIDR = ClusterConfiguration().podCIDR
 
-    @Option(help: "Addresses of Services; the tenth is cluster DNS.")
-    var serviceCIDR = ClusterConfiguration().serviceCIDR
+    @Option(
+        help:
+            "Addresses of Services: an IPv4 range, whose tenth is cluster DNS, and perhaps an IPv6 one behind a comma."
+    )
+    var serviceCIDR = ClusterConfiguration().serviceCIDRText
 
     @Flag(
         inversion: .prefixedNo,

@@ -126,27 +126,6 @@ import Testing
             ])
     }
 
-    @Test func addressesFollowServices() {
-        func service(_ name: String, _ address: String) -> Service {
-            Service(
-                metadata: ObjectMeta(name: name, namespace: "default"),
-                spec: ServiceSpec(clusterIPs: [address]))
-        }
-        let first = AddressObjects.plan(
-            [service("a", "10.96.0.7"), service("b", "None"), service("c", "10.96.0.9")], [])
-        #expect(first.create.map(\.metadata.name) == ["10.96.0.7", "10.96.0.9"])
-        #expect(first.create.first?.metadata.labels["ipaddress.kubernetes.io/ip-family"] == "IPv4")
-        #expect(first.create.first?.spec.parentRef?.name == "a")
-        // Another Service has got the address, one is gone, and somebody keeps an address by hand.
-        var manual = first.create[1]
-        manual.metadata.name = "10.96.0.200"
-        manual.metadata.labels = [:]
-        let second = AddressObjects.plan([service("x", "10.96.0.7")], first.create + [manual])
-        #expect(second.delete.map(\.metadata.name) == ["10.96.0.7", "10.96.0.9"])
-        #expect(second.create.map { $0.spec.parentRef?.name } == ["x"])
-        #expect(AddressObjects.plan([service("a", "10.96.0.7")], [first.create[0]]).create.isEmpty)
-    }
-
     @Test func metricsInCells() async throws {
         let api = try await Harness()
         let path = "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers"

@@ -64,38 +64,37 @@ extension ResourceVerbs {
     /// Commits a change of an object together with what it means for the quotas of its namespace.
     ///
     /// - Parameters:
+    ///   - companions: what else is to be committed with it.
     ///   - new: the object afterwards; nil when it is removed.
     ///   - old: the object before; nil when it is created.
     func commit(
-        _ mutation: Mutation, new: Object?, old: Object?, subresource: String = ""
+        _ mutation: Mutation, with companions: [Mutation] = [], new: Object?, old: Object?,
+        subresource: String = ""
     ) async throws(APIError) -> StoredObject {
         guard kind.isNamespaced, core.store.count(resource: ResourceQuota.resource.groupResource) > 0 else {
-            return try await commit([mutation])
+            return try await commit([mutation] + companions)
         }
         let enforces = QuotaAdmission.enforces(new, old: old, subresource: subresource)
         while true {
             let booked = try QuotaAdmission.booking(
                 new: new, old: old, namespace: mutation.key.namespace, enforces: enforces, now: core.now(),
                 core)
-            var mutations = [mutation]
+            var bookings: [Mutation] = []
             for quota in booked {
                 let key = ObjectKey(
                     resource: ResourceQuota.resource.groupResource, namespace: mutation.key.namespace,
                     name: quota.metadata.name)
-                mutations.append(
+                bookings.append(
                     .update(
                         key, try StoredForm.draft(of: quota, QuotaResources.quotas),
                         expected: Revision(quota.metadata.resourceVersion) ?? 0))
             }
             do {
-                return try await commit(mutations)
+                return try await commit([mutation] + companions + bookings)
             } catch {
                 // Another change was booked in between: look at the quotas again. Each round that fails is one
                 // in which somebody else's succeeded.
-                let isStale = mutations.dropFirst().contains { mutation in
-                    guard case .update(let key, _, let expected) = mutation else { return false }
-                    return core.store.get(key)?.revision != expected
-                }
+                let isStale = bookings.isOvertaken(in: core.store) && !companions.isOvertaken(in: core.store)
                 guard error.status.reason == "Conflict" || error.status.reason == "NotFound", isStale else {
                     throw error
                 }

@@ -12,7 +12,7 @@ struct Bootstrap: Sendable {
     let core: ServerCore
     let responder: any HTTPResponder
     let serviceAddress: String
-    let serviceRange: String
+    let serviceRanges: [String]
     let address: String
     let port: Int
 
@@ -92,7 +92,7 @@ struct Bootstrap: Sendable {
         let range = ServiceCIDR(
             metadata: ObjectMeta(
                 name: "kubernetes", finalizers: ["networking.k8s.io/service-cidr-finalizer"]),
-            spec: ServiceCIDRSpec(cidrs: [serviceRange]))
+            spec: ServiceCIDRSpec(cidrs: serviceRanges))
         try await ensure(range) { _ in false }
         let ready = Condition(
             type: "Ready", status: "True", lastTransitionTime: core.now(),

@@ -82,10 +82,10 @@ package enum ProxyTarget: Sendable, Hashable {
     /// The server's own surroundings are nobody's way into the cluster: loopback, link-local, multicast and
     /// unspecified addresses are refused.
     private static func isReachable(_ host: String) -> Bool {
-        guard let address = IPv4Address(host) else {
-            let text = host.asciiLowercased()
-            return text.contains(":") && text != "::" && text != "::1" && !text.hasPrefix("fe80:")
-                && !text.hasPrefix("ff")
+        guard let address = NetworkAddress(host) else { return false }
+        guard !address.isIPv6 else {
+            let prefix = address.bits >> 112
+            return address.bits > 1 && prefix & 0xFFC0 != 0xFE80 && prefix >> 8 != 0xFF
         }
         let first = address.bits >> 24
         return address.bits != 0 && first != 127 && first < 224 && address.bits >> 16 != 0xA9FE

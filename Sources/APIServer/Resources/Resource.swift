@@ -37,8 +37,8 @@ package struct Resource<Object: KubernetesObject>: Sendable, AnyResource {
     /// Allocation of what is unique in the cluster, such as Service addresses.
     package var allocate:
         (@Sendable (inout Object, _ old: Object?, _ isDryRun: Bool) throws(APIError) -> Reservation)?
-    /// Gives back what an object that is gone had allocated.
-    package var deallocate: (@Sendable (Object) -> Void)?
+    /// What is to be deleted together with an object, because it was allocated for it.
+    package var release: (@Sendable (Object) -> [Mutation])?
     /// Messages for the client about an object that is valid and yet questionable.
     package var warnings: @Sendable (Object) -> [String] = { _ in [] }
     /// Messages about a new object only.
@@ -145,13 +145,33 @@ package struct ScaleRules<Object>: Sendable {
 /// Something taken out of a pool for an object that is about to be written. Exactly one of the two is
 /// called: `confirm` once it is written, `cancel` when it is not.
 package struct Reservation: Sendable {
+    /// What is to be committed together with the object.
+    package var companions: [Mutation]
     package var confirm: @Sendable () -> Void
     package var cancel: @Sendable () -> Void
 
-    package init(confirm: @escaping @Sendable () -> Void, cancel: @escaping @Sendable () -> Void) {
+    package init(
+        companions: [Mutation] = [], confirm: @escaping @Sendable () -> Void,
+        cancel: @escaping @Sendable () -> Void
+    ) {
+        self.companions = companions
         self.confirm = confirm
         self.cancel = cancel
     }
 
     package static let none = Reservation(confirm: {}, cancel: {})
+}
+
+extension [Mutation] {
+    /// Whether somebody else has been at one of the objects meanwhile, so that these cannot be committed.
+    func isOvertaken(in store: ObjectStore) -> Bool {
+        contains { mutation in
+            switch mutation {
+            case .create(let key, _): store.get(key) != nil
+            case .update(let key, _, let expected): store.get(key)?.revision != expected
+            case .delete(let key, let expected):
+                expected == nil ? store.get(key) == nil : store.get(key)?.revision != expected
+            }
+        }
+    }
 }

@@ -11,13 +11,14 @@ enum ServiceResources {
         resource.fieldLabels = ["spec.clusterIP", "spec.type"]
         resource.fields = { ["spec.clusterIP": $0.spec.clusterIP, "spec.type": $0.spec.type] }
         resource.subresources = [.proxy("ServiceProxyOptions"), .status("Service")]
-        resource.prepareForCreate = { ServiceNormalization.prepareForCreate(&$0) }
-        resource.prepareForUpdate = { ServiceNormalization.prepareForUpdate(&$0, $1) }
+        let families = addresses.families
+        resource.prepareForCreate = { ServiceNormalization.prepareForCreate(&$0, families: families) }
+        resource.prepareForUpdate = { ServiceNormalization.prepareForUpdate(&$0, $1, families: families) }
         resource.prepareForStatusUpdate = { $0.spec = $1.spec }
         resource.allocate = { service, old, isDryRun throws(APIError) in
             try addresses.allocate(&service, old: old, isDryRun: isDryRun)
         }
-        resource.deallocate = { addresses.release($0) }
+        resource.release = { addresses.release($0) }
         return resource
     }
 }

@@ -1,244 +1,147 @@
 import KubernetesAPI
+import ObjectStore
 import Synchronization
 
-/// Who has which Service address and node port. Kept in memory and rebuilt from the stored Services at
-/// start, so there is nothing that could disagree with them; two creations at the same time are told
-/// apart by the lock.
+/// Gives out Service addresses and node ports.
+///
+/// Who has what is what the store says (``AddressBook``), so there is nothing that could disagree with it. A
+/// Service and the IPAddress objects of its addresses are committed together: no crash can leave one without the
+/// other, and an address that somebody else took meanwhile, even through another server over the same store,
+/// fails the commit. Numbers that were given out and are not committed yet are remembered beside the book, so
+/// that two requests at the same time do not even try for the same.
 package final class ServiceAddresses: Sendable {
-    /// The Service range, such as 10.96.0.0/16.
-    package let range: IPv4Range
+    /// The Service ranges that the cluster was started with, one or two of different families. The first one's
+    /// family is that of Services which do not say.
+    package let ranges: [NetworkRange]
     /// The node port range, 30000 to 32767 unless configured.
     package let nodePorts: ClosedRange<Int>
 
-    private struct State {
-        var addresses: NumberPool
-        var ports: NumberPool
+    private struct Taken {
+        var addresses: Set<NetworkAddress> = []
+        var ports: Set<Int> = []
     }
-    private let state: Mutex<State>
+    private let store: ObjectStore
+    private let now: @Sendable () -> Time
+    private let book: ProjectionFollower<AddressBook>
+    /// What was given out and is not committed yet.
+    private let pending = Mutex(Taken())
 
-    package init(range: IPv4Range, nodePorts: ClosedRange<Int> = 30000...32767) {
-        self.range = range
+    package init(
+        ranges: [NetworkRange], nodePorts: ClosedRange<Int> = 30000...32767, store: ObjectStore,
+        now: @escaping @Sendable () -> Time
+    ) {
+        self.ranges = ranges
         self.nodePorts = nodePorts
-        // The network's own and the broadcast address are never given out.
-        let offsets: ClosedRange<UInt32> = 1...(range.size - 2)
-        let band = min(max(16, range.size / 16), 256)
-        let ports = UInt32(nodePorts.lowerBound)...UInt32(nodePorts.upperBound)
-        let portBand = min(max(16, UInt32(nodePorts.count) / 32), 128)
-        state = Mutex(
-            State(
-                addresses: NumberPool(range: offsets, dynamicStart: band),
-                ports: NumberPool(range: ports, dynamicStart: ports.lowerBound + portBand)))
+        self.store = store
+        self.now = now
+        book = ProjectionFollower(store)
     }
 
-    /// The first address of the range: where the API server answers as `kubernetes.default`.
-    package var first: IPv4Address { range.address(at: 1) }
+    /// The families of the cluster, the first one that of Services which do not say.
+    package var families: [String] { ranges.map(\.family) }
 
-    /// Takes what a stored Service has, without questions.
-    package func adopt(_ service: Service) {
-        state.withLock { state in
-            for offset in offsets(of: service) { _ = state.addresses.take(offset) }
-            for port in ports(of: service) { _ = state.ports.take(port) }
-        }
-    }
-
-    /// Gives back what a Service has that is gone.
-    package func release(_ service: Service) {
-        state.withLock { state in
-            for offset in offsets(of: service) { state.addresses.release(offset) }
-            for port in ports(of: service) { state.ports.release(port) }
-        }
-    }
+    /// The first address of the first range: where the API server answers as `kubernetes.default`.
+    package var first: NetworkAddress? { ranges.first?.address(at: 1) }
 
     /// Gives a Service its addresses and ports.
     ///
     /// - Parameters:
-    ///   - service: normalised; receives what was allocated.
+    ///   - service: normalised; receives what was given to it.
     ///   - old: the state before an update, whose values it keeps.
     ///   - isDryRun: find out what would be given, take nothing.
     /// - Throws: `invalid` with upstream's words when a wish cannot be fulfilled.
     package func allocate(
         _ service: inout Service, old: Service?, isDryRun: Bool
     ) throws(APIError) -> Reservation {
+        let errors = ServiceFamilies.settle(&service, old: old, cluster: families)
+        if !errors.isEmpty { throw .invalid(service, errors) }
         var changed = service
-        let outcome: Result<Taken, APIError> = state.withLock { state in
-            var draft = state
+        let outcome: Result<Taken, APIError> = pending.withLock { pending in
+            var draft = Allocation(
+                book: book.current(), pendingAddresses: pending.addresses, pendingPorts: pending.ports,
+                nodePorts: nodePorts)
             do throws(APIError) {
-                let taken = try take(&changed, old: old, &draft)
-                if !isDryRun { state = draft }
-                return .success(taken)
+                try draft.takeAddresses(&changed, old: old)
+                try draft.takePorts(&changed, old: old)
             } catch {
                 return .failure(error)
             }
+            if !isDryRun {
+                pending.addresses.formUnion(draft.addresses)
+                pending.ports.formUnion(draft.ports)
+            }
+            return .success(Taken(addresses: draft.addresses, ports: draft.ports))
         }
         let taken = try outcome.get()
         service = changed
         if isDryRun { return .none }
-        let kept = changed
-        return Reservation(
-            confirm: {
-                guard let old else { return }
-                self.releaseWhatIsLeft(of: old, by: kept)
-            },
-            cancel: {
-                self.state.withLock { state in
-                    for offset in taken.offsets { state.addresses.release(offset) }
-                    for port in taken.ports { state.ports.release(port) }
-                }
-            })
-    }
-
-    private struct Taken {
-        var offsets: [UInt32] = []
-        var ports: [UInt32] = []
-    }
-
-    private func releaseWhatIsLeft(of old: Service, by new: Service) {
-        let offsets = Set(offsets(of: old)).subtracting(offsets(of: new))
-        let ports = Set(ports(of: old)).subtracting(ports(of: new))
-        state.withLock { state in
-            for offset in offsets { state.addresses.release(offset) }
-            for port in ports { state.ports.release(port) }
-        }
-    }
-
-    private func take(_ service: inout Service, old: Service?, _ state: inout State) throws(APIError) -> Taken
-    {
-        let errors = ServiceNormalization.familyErrors(service)
-        if !errors.isEmpty { throw .invalid(service, errors) }
-        var taken = Taken()
-        try takeAddresses(&service, old: old, &state, &taken)
-        try takePorts(&service, old: old, &state, &taken)
-        return taken
-    }
-
-    private func takeAddresses(
-        _ service: inout Service, old: Service?, _ state: inout State, _ taken: inout Taken
-    ) throws(APIError) {
-        guard ServiceNormalization.needsClusterIP(service), !ServiceNormalization.isHeadless(service) else {
-            return
-        }
-        if service.spec.clusterIPs.isEmpty {
-            var generator = SystemRandomNumberGenerator()
-            guard let offset = state.addresses.free(using: &generator) else {
-                throw .internalError("failed to allocate a serviceIP: range is full")
-            }
-            _ = state.addresses.take(offset)
-            taken.offsets.append(offset)
-            let address = "\(range.address(at: offset))"
-            service.spec.clusterIP = address
-            service.spec.clusterIPs = [address]
-            return
-        }
-        let held = old.map { Set($0.spec.clusterIPs) } ?? []
-        for text in service.spec.clusterIPs where !held.contains(text) {
-            func refuse(_ why: String) -> APIError {
-                .invalid(
-                    service,
-                    [
-                        .invalid(
-                            "spec.clusterIPs", list: service.spec.clusterIPs,
-                            "failed to allocate IP \(text): \(why)")
-                    ])
-            }
-            guard let address = IPv4Address(text), range.contains(address) else {
-                throw refuse("the provided network does not match the current range")
-            }
-            let offset = address.bits - range.base.bits
-            guard state.addresses.range.contains(offset) else {
-                throw refuse("the provided network does not match the current range")
-            }
-            guard state.addresses.take(offset) else { throw refuse("provided IP is already allocated") }
-            taken.offsets.append(offset)
-        }
-        service.spec.clusterIP = service.spec.clusterIPs.first ?? ""
-    }
-
-    private func takePorts(
-        _ service: inout Service, old: Service?, _ state: inout State, _ taken: inout Taken
-    ) throws(APIError) {
-        let held = Set(old.map { ports(of: $0) } ?? [])
-        var mine: [UInt32: Set<String>] = [:]
-        if ServiceNormalization.needsNodePort(service) {
-            // Wishes first, so that nothing drawn at random takes what is asked for by number.
-            for index in service.spec.ports.indices where service.spec.ports[index].nodePort != 0 {
-                let port = service.spec.ports[index]
-                try takePort(
-                    port.nodePort, field: "spec.ports[\(index)].nodePort", protocolName: port.`protocol`,
-                    service, held: held, &mine, &state, &taken)
-            }
-            for index in service.spec.ports.indices where service.spec.ports[index].nodePort == 0 {
-                let port = service.spec.ports[index]
-                // The same number serves another protocol of the same port (DNS over UDP and TCP).
-                let sibling = service.spec.ports.first {
-                    $0.port == port.port && $0.`protocol` != port.`protocol` && $0.nodePort != 0
-                }
-                if let sibling, mine[UInt32(clamping: sibling.nodePort)]?.contains(port.`protocol`) == false {
-                    service.spec.ports[index].nodePort = sibling.nodePort
-                    mine[UInt32(clamping: sibling.nodePort), default: []].insert(port.`protocol`)
-                    continue
-                }
-                let number = try drawPort(&state, &taken)
-                mine[number, default: []].insert(port.`protocol`)
-                service.spec.ports[index].nodePort = Int(number)
+        let settle: @Sendable () -> Void = {
+            self.pending.withLock { pending in
+                pending.addresses.subtract(taken.addresses)
+                pending.ports.subtract(taken.ports)
             }
         }
-        if ServiceNormalization.needsHealthCheckPort(service) {
-            if service.spec.healthCheckNodePort == 0 {
-                service.spec.healthCheckNodePort = Int(try drawPort(&state, &taken))
-            } else {
-                try takePort(
-                    service.spec.healthCheckNodePort, field: "spec.healthCheckNodePort",
-                    protocolName: "health", service, held: held, &mine, &state, &taken)
-            }
+        var companions = releasing(old, keeping: Set(AddressBook.addresses(of: changed)))
+        do throws(APIError) {
+            for address in taken.addresses.sorted() { companions.append(try creation(address, changed)) }
+        } catch {
+            settle()
+            throw error
+        }
+        return Reservation(companions: companions, confirm: settle, cancel: settle)
+    }
+
+    /// What is to be deleted together with a Service.
+    package func release(_ service: Service) -> [Mutation] { releasing(service, keeping: []) }
+
+    /// The deletion of the IPAddress objects that a Service has no use for any more.
+    private func releasing(_ old: Service?, keeping kept: Set<NetworkAddress>) -> [Mutation] {
+        guard let old else { return [] }
+        return AddressBook.addresses(of: old).filter { !kept.contains($0) }.compactMap { address in
+            let key = ServiceAddressObject.key(address)
+            guard let stored = store.get(key), let object = try? IPAddress(json: stored.bytes),
+                ServiceAddressObject.isOurs(object),
+                object.spec.parentRef == ServiceAddressObject.parent(old)
+            else { return nil }
+            return .delete(key, expected: stored.revision)
         }
     }
 
-    private func takePort(
-        _ number: Int, field: String, protocolName: String, _ service: Service, held: Set<UInt32>,
-        _ mine: inout [UInt32: Set<String>], _ state: inout State, _ taken: inout Taken
-    ) throws(APIError) {
-        func refuse(_ why: String) -> APIError {
-            .invalid(
-                service, [FieldError(.invalid, field, badValue: .integer(Int64(number)), detail: why)])
-        }
-        guard nodePorts.contains(number) else {
-            throw refuse(
-                "provided port is not in the valid range. The range of valid ports is "
-                    + "\(nodePorts.lowerBound)-\(nodePorts.upperBound)")
-        }
-        let port = UInt32(number)
-        let protocols = mine[port]
-        if let protocols {
-            guard !protocols.contains(protocolName) else {
-                throw refuse("provided port is already allocated")
-            }
-        } else if !held.contains(port) {
-            guard state.ports.take(port) else { throw refuse("provided port is already allocated") }
-            taken.ports.append(port)
-        }
-        mine[port, default: []].insert(protocolName)
-    }
-
-    private func drawPort(_ state: inout State, _ taken: inout Taken) throws(APIError) -> UInt32 {
+    private func creation(_ address: NetworkAddress, _ service: Service) throws(APIError) -> Mutation {
+        var object = ServiceAddressObject.make(address, of: service)
         var generator = SystemRandomNumberGenerator()
-        guard let port = state.ports.free(using: &generator) else {
-            throw .internalError("failed to allocate a nodePort: range is full")
-        }
-        _ = state.ports.take(port)
-        taken.ports.append(port)
-        return port
+        let resource = NetworkingResources.addresses
+        Preparation.forCreate(&object, resource, uid: RandomName.uuid(using: &generator), now: now())
+        return .create(ServiceAddressObject.key(address), try StoredForm.draft(of: object, resource))
+    }
+}
+
+/// The IPAddress object that stands for one address of a Service (KEP-1880).
+package enum ServiceAddressObject {
+    static let managerLabel = "ipaddress.kubernetes.io/managed-by"
+    static let familyLabel = "ipaddress.kubernetes.io/ip-family"
+    static let manager = "ipallocator.k8s.io"
+
+    package static func key(_ address: NetworkAddress) -> ObjectKey {
+        ObjectKey(resource: IPAddress.resource.groupResource, namespace: "", name: address.description)
     }
 
-    private func offsets(of service: Service) -> [UInt32] {
-        guard ServiceNormalization.needsClusterIP(service) else { return [] }
-        return service.spec.clusterIPs.compactMap { text in
-            guard let address = IPv4Address(text), range.contains(address) else { return nil }
-            return address.bits - range.base.bits
-        }
+    /// Who has the address.
+    package static func parent(_ service: Service) -> ParentReference {
+        ParentReference(
+            resource: "services", namespace: service.metadata.namespace, name: service.metadata.name)
     }
 
-    private func ports(of service: Service) -> [UInt32] {
-        let numbers = service.spec.ports.map(\.nodePort) + [service.spec.healthCheckNodePort]
-        return numbers.filter { nodePorts.contains($0) }.map { UInt32($0) }
+    package static func make(_ address: NetworkAddress, of service: Service) -> IPAddress {
+        IPAddress(
+            metadata: ObjectMeta(
+                name: address.description,
+                labels: [managerLabel: manager, familyLabel: address.family]),
+            spec: IPAddressSpec(parentRef: parent(service)))
+    }
+
+    /// Whether it is kept by this allocator; others may keep addresses of their own.
+    package static func isOurs(_ object: IPAddress) -> Bool {
+        object.metadata.labels[managerLabel] == manager
     }
 }

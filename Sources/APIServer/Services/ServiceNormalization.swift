@@ -7,6 +7,12 @@ package enum ServiceNormalization {
         ["ClusterIP", "NodePort", "LoadBalancer"].contains(service.spec.type)
     }
 
+    /// Whether the Service can have node ports, be it only those that it asks for by number.
+    static func mayHaveNodePorts(_ service: Service) -> Bool {
+        service.spec.type == "NodePort" || service.spec.type == "LoadBalancer"
+    }
+
+    /// Whether each of its ports is to have a node port.
     static func needsNodePort(_ service: Service) -> Bool {
         if service.spec.type == "NodePort" { return true }
         return service.spec.type == "LoadBalancer" && service.spec.allocateLoadBalancerNodePorts != false
@@ -26,16 +32,18 @@ package enum ServiceNormalization {
     }
 
     /// What a new Service looks like before addresses are given to it.
-    package static func prepareForCreate(_ service: inout Service) {
+    ///
+    /// - Parameter families: the cluster's. What is wrong with the Service's is said when addresses are given to it.
+    package static func prepareForCreate(_ service: inout Service, families: [String]) {
         service.status = ServiceStatus()
         if !service.spec.clusterIP.isEmpty, service.spec.clusterIPs.isEmpty {
             service.spec.clusterIPs = [service.spec.clusterIP]
         }
-        fillFamilies(&service)
+        _ = ServiceFamilies.settle(&service, old: nil, cluster: families)
     }
 
     /// What an updated Service looks like before addresses are given to it.
-    package static func prepareForUpdate(_ service: inout Service, _ old: Service) {
+    package static func prepareForUpdate(_ service: inout Service, _ old: Service, families: [String]) {
         service.status = old.status
         if old.spec.type == "LoadBalancer", service.spec.type != "LoadBalancer" {
             service.status.loadBalancer = LoadBalancerStatus()
@@ -43,7 +51,7 @@ package enum ServiceNormalization {
         synchronizeAddresses(&service, old)
         keepAllocated(&service, old)
         dropTypeDependent(&service, old)
-        fillFamilies(&service)
+        _ = ServiceFamilies.settle(&service, old: old, cluster: families)
     }
 
     /// `clusterIP` and the first of `clusterIPs` are one thing: a client that knows only the older field
@@ -79,15 +87,14 @@ package enum ServiceNormalization {
             service.spec.clusterIPs = old.spec.clusterIPs
         }
         if needsNodePort(old), needsNodePort(service) {
-            var used = Set(service.spec.ports.map(\.nodePort))
+            // By name: whatever else of a port the client changed, it means the same one.
+            let used = Set(service.spec.ports.map(\.nodePort))
             for index in service.spec.ports.indices where service.spec.ports[index].nodePort == 0 {
-                let port = service.spec.ports[index]
-                let match = old.spec.ports.first {
-                    $0.port == port.port && $0.`protocol` == port.`protocol` && $0.nodePort != 0
-                }
-                guard let match, !used.contains(match.nodePort) else { continue }
+                let name = service.spec.ports[index].name
+                guard let match = old.spec.ports.last(where: { $0.name == name }),
+                    !used.contains(match.nodePort)
+                else { continue }
                 service.spec.ports[index].nodePort = match.nodePort
-                used.insert(match.nodePort)
             }
         }
         if needsHealthCheckPort(old), needsHealthCheckPort(service), service.spec.healthCheckNodePort == 0 {
@@ -133,51 +140,5 @@ package enum ServiceNormalization {
         if service.spec.loadBalancerClass == old.spec.loadBalancerClass {
             service.spec.loadBalancerClass = nil
         }
-    }
-
-    /// Fills in families and policy for a cluster of one family, IPv4 (KEP-563).
-    private static func fillFamilies(_ service: inout Service) {
-        guard needsClusterIP(service) else { return }
-        if service.spec.clusterIPs.isEmpty, service.spec.clusterIP == "None" {
-            service.spec.clusterIPs = ["None"]
-        }
-        if isHeadless(service), service.spec.selector.isEmpty {
-            let policy = service.spec.ipFamilyPolicy ?? "RequireDualStack"
-            service.spec.ipFamilyPolicy = policy
-            if service.spec.ipFamilies.isEmpty {
-                service.spec.ipFamilies = policy == "SingleStack" ? ["IPv4"] : ["IPv4", "IPv6"]
-            }
-            return
-        }
-        if service.spec.ipFamilyPolicy == nil {
-            let asksTwo = service.spec.ipFamilies.count == 2 || service.spec.clusterIPs.count == 2
-            service.spec.ipFamilyPolicy = asksTwo ? "RequireDualStack" : "SingleStack"
-        }
-        if service.spec.ipFamilies.isEmpty {
-            let given = service.spec.clusterIPs.filter { $0 != "None" && !$0.isEmpty }
-            service.spec.ipFamilies =
-                given.isEmpty ? ["IPv4"] : given.map { $0.contains(":") ? "IPv6" : "IPv4" }
-        }
-    }
-
-    /// What cannot be had in a cluster of one family.
-    package static func familyErrors(_ service: Service) -> [FieldError] {
-        guard needsClusterIP(service), !(isHeadless(service) && service.spec.selector.isEmpty) else {
-            return []
-        }
-        var errors: [FieldError] = []
-        if service.spec.ipFamilyPolicy == "RequireDualStack" {
-            errors.append(
-                FieldError(
-                    .invalid, "spec.ipFamilyPolicy", badValue: .string("RequireDualStack"),
-                    detail: "this cluster is not configured for dual-stack services"))
-        }
-        for (index, family) in service.spec.ipFamilies.enumerated() where family == "IPv6" {
-            errors.append(
-                FieldError(
-                    .invalid, "spec.ipFamilies[\(index)]", badValue: .string(family),
-                    detail: "not configured on this cluster"))
-        }
-        return errors
     }
 }

@@ -76,21 +76,26 @@ extension ResourceVerbs {
         let key = key(object.metadata.name)
         // Before anything is allocated for it: a name that is taken must not cost an address.
         if let present = core.store.get(key) { throw alreadyExists(present) }
-        let reservation =
-            try resource.allocate?(&object, nil, options.isDryRun) ?? .none
-        let ownWarnings = resource.warnings(object) + resource.creationWarnings(object)
-        let warnings = standingWarnings + warnings + ownWarnings + advice
-        if options.isDryRun {
-            return .value(object, status: .created, warnings: warnings)
-        }
-        do {
-            let draft = try StoredForm.draft(of: object, resource)
-            let stored = try await commit(.create(key, draft), new: object, old: nil)
-            reservation.confirm()
-            return Answer(.object(stored.bytes), status: .created, warnings: warnings)
-        } catch {
-            reservation.cancel()
-            throw error
+        let prepared = object
+        while true {
+            object = prepared
+            let reservation = try resource.allocate?(&object, nil, options.isDryRun) ?? .none
+            let ownWarnings = resource.warnings(object) + resource.creationWarnings(object)
+            let warnings = standingWarnings + warnings + ownWarnings + advice
+            if options.isDryRun {
+                return .value(object, status: .created, warnings: warnings)
+            }
+            do {
+                let draft = try StoredForm.draft(of: object, resource)
+                let stored = try await commit(
+                    .create(key, draft), with: reservation.companions, new: object, old: nil)
+                reservation.confirm()
+                return Answer(.object(stored.bytes), status: .created, warnings: warnings)
+            } catch {
+                reservation.cancel()
+                // What was allocated went to somebody else at the last moment: allocate again.
+                guard reservation.companions.isOvertaken(in: core.store) else { throw error }
+            }
         }
     }
 }

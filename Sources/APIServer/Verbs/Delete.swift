@@ -66,9 +66,7 @@ extension ResourceVerbs {
         switch outcome {
         case .remove:
             if isDryRun { return goneAnswer(stored.bytes, uid: stored.uid, name: name, warnings) }
-            let gone = try await commit(
-                .delete(stored.key, expected: stored.revision), new: nil, old: old)
-            resource.deallocate?(old)
+            let gone = try await remove(stored, old)
             return goneAnswer(gone.bytes, uid: gone.uid, name: name, warnings)
         case .mark(let changed):
             // Only those who asked in the oldest way are told that it is not done yet.
@@ -82,6 +80,22 @@ extension ResourceVerbs {
             let result = try await commit(
                 .update(stored.key, draft, expected: stored.revision), new: object, old: old)
             return Answer(.object(result.bytes), status: status, warnings: warnings)
+        }
+    }
+
+    /// Deletes an object together with what was allocated for it.
+    private func remove(_ stored: StoredObject, _ old: Object) async throws(APIError) -> StoredObject {
+        while true {
+            let companions = resource.release?(old) ?? []
+            do {
+                return try await commit(
+                    .delete(stored.key, expected: stored.revision), with: companions, new: nil, old: old)
+            } catch {
+                // Somebody else was at what was allocated, not at the object: look again.
+                guard companions.isOvertaken(in: core.store),
+                    core.store.get(stored.key)?.revision == stored.revision
+                else { throw error }
+            }
         }
     }
 

@@ -85,33 +85,41 @@ extension ResourceVerbs {
                 ?? Validation.errors(updating: object, from: old, part == .status)
         if !errors.isEmpty { throw .invalid(object, errors) }
         let advice = try core.admission.validate(object, old: old, admission, core)
-        let reservation =
-            part == .whole ? try resource.allocate?(&object, old, options.isDryRun) ?? .none : .none
-        let warnings =
-            standingWarnings + warnings + (part == .whole ? resource.warnings(object) : []) + advice
-        if options.isDryRun {
-            object.metadata.resourceVersion = old.metadata.resourceVersion
-            return .value(object, warnings: warnings)
-        }
-        do {
-            let draft = try StoredForm.draft(of: object, resource)
-            if isReleased(object) {
-                // The last that held the object back is gone, and so is the object.
-                let gone = try await commit(
-                    .delete(stored.key, expected: stored.revision), new: nil, old: old)
-                reservation.confirm()
-                resource.deallocate?(object)
-                object.metadata.resourceVersion = "\(gone.revision)"
+        let prepared = object
+        while true {
+            object = prepared
+            let reservation =
+                part == .whole ? try resource.allocate?(&object, old, options.isDryRun) ?? .none : .none
+            let warnings =
+                standingWarnings + warnings + (part == .whole ? resource.warnings(object) : []) + advice
+            if options.isDryRun {
+                object.metadata.resourceVersion = old.metadata.resourceVersion
                 return .value(object, warnings: warnings)
             }
-            let result = try await commit(
-                .update(stored.key, draft, expected: stored.revision), new: object, old: old,
-                subresource: part.subresource)
-            reservation.confirm()
-            return Answer(.object(result.bytes), warnings: warnings)
-        } catch {
-            reservation.cancel()
-            throw error
+            let isGone = isReleased(object)
+            let companions = isGone ? resource.release?(old) ?? [] : reservation.companions
+            do {
+                if isGone {
+                    // The last that held the object back is gone, and so is the object.
+                    let gone = try await commit(
+                        .delete(stored.key, expected: stored.revision), with: companions, new: nil, old: old)
+                    reservation.confirm()
+                    object.metadata.resourceVersion = "\(gone.revision)"
+                    return .value(object, warnings: warnings)
+                }
+                let draft = try StoredForm.draft(of: object, resource)
+                let result = try await commit(
+                    .update(stored.key, draft, expected: stored.revision), with: companions, new: object,
+                    old: old, subresource: part.subresource)
+                reservation.confirm()
+                return Answer(.object(result.bytes), warnings: warnings)
+            } catch {
+                reservation.cancel()
+                // What was allocated went to somebody else at the last moment: allocate again.
+                guard companions.isOvertaken(in: core.store),
+                    core.store.get(stored.key)?.revision == stored.revision
+                else { throw error }
+            }
         }
     }
 

@@ -197,7 +197,7 @@ let package = Package(
                 "Telemetry", nioCore, nioPosix,
             ]),
         tests("KubernetesClient", ["KubernetesAPI", "KubernetesJSON", "HTTPService", logging]),
-        tests("Controllers", ["KubernetesAPI", "KubernetesClient", yams]),
+        tests("Controllers", ["KubernetesAPI", "KubernetesClient", "KubernetesJSON", yams]),
         tests("Scheduler", ["KubernetesAPI", "KubernetesClient"]),
         tests(
             "NodeAgent",

@@ -38,6 +38,9 @@ public struct ControllerManager: Sendable {
             ResourceQuotaController(acting(as: "resourcequota-controller")),
             ClusterRoleAggregationController(acting(as: "clusterrole-aggregation-controller")),
             DisruptionController(acting(as: "disruption-controller")),
+            ServiceCIDRController(acting(as: "service-cidrs-controller")),
+            LoadBalancerController(acting(as: "service-controller")),
+            ServiceAdviceController(acting(as: "endpointslice-controller")),
         ]
     }
 

@@ -9,8 +9,12 @@ struct EndpointReconcilerTests {
     private func slices(_ service: Service, _ pods: [Pod], existing: [EndpointSlice] = [])
         -> EndpointSliceChanges
     {
-        reconciler.reconcile(service, pods: pods, existing: existing, trigger: Make.now)
+        reconciler.reconcile(
+            service, pods: pods, nodes: Self.nodes, existing: existing,
+            trigger: MicroTime(microseconds: 1_800_000_000_000_001))
     }
+
+    private static let nodes = EndpointNodes([Node(metadata: ObjectMeta(name: "node1"))])
 
     /// The slice as it would come back from the server.
     private func stored(_ slice: EndpointSlice, _ name: String) -> EndpointSlice {
@@ -55,24 +59,6 @@ struct EndpointReconcilerTests {
         #expect(conditions.terminating == isTerminating)
     }
 
-    @Test("publishNotReadyAddresses makes everything ready")
-    func publishNotReady() throws {
-        var service = Make.service()
-        service.spec.publishNotReadyAddresses = true
-        let conditions = try #require(
-            slices(service, [Make.pod("a", ready: false)]).create.first?.endpoints.first?.conditions)
-        #expect(conditions.ready == true)
-    }
-
-    @Test("Pods without an address, without a node, or that ended are no endpoints")
-    func ineligible() {
-        var finished = Make.pod("finished")
-        finished.status.phase = "Succeeded"
-        let changes = slices(
-            Make.service(), [finished, Make.pod("unplaced", node: ""), Make.pod("addressless", ip: "")])
-        #expect(changes.create.map(\.endpoints.count) == [0])
-    }
-
     @Test("A pod that comes writes one slice, nothing that stays is touched")
     func addsOne() throws {
         let pods = [Make.pod("a", ip: "10.244.0.2")]
@@ -83,34 +69,16 @@ struct EndpointReconcilerTests {
         #expect(changes.update.first?.endpoints.count == 2)
     }
 
-    @Test("Full slices overflow into new ones, and empty ones go")
-    func packs() throws {
-        let reconciler = EndpointSliceReconciler(maxEndpointsPerSlice: 2)
-        let pods = (1...5).map { Make.pod("p\($0)", ip: "10.244.0.\($0)") }
-        let created = reconciler.reconcile(Make.service(), pods: pods, existing: [], trigger: nil).create
-        #expect(created.map(\.endpoints.count) == [2, 2, 1])
-        let existing = created.enumerated().map { stored($1, "web-\($0)") }
-        let fewer = reconciler.reconcile(
-            Make.service(), pods: Array(pods.prefix(2)), existing: existing, trigger: nil)
-        #expect(fewer.delete.map(\.metadata.name) == ["web-1", "web-2"])
-        #expect(fewer.create.isEmpty && fewer.update.isEmpty)
-    }
-
-    @Test("A named target port may mean another number on each pod")
-    func namedPorts() {
-        var a = Make.pod("a", ip: "10.244.0.2")
-        a.spec.containers[0].ports = [ContainerPort(name: "http", containerPort: 3000)]
-        var b = Make.pod("b", ip: "10.244.0.3")
-        b.spec.containers[0].ports = [ContainerPort(name: "http", containerPort: 4000)]
-        let created = slices(Make.service(target: "http"), [a, b]).create
-        #expect(created.map { $0.ports.first?.port } == [3000, 4000])
-    }
-
-    @Test("A Service without pods still has a slice, empty")
-    func empty() {
-        let created = slices(Make.service(), []).create
-        #expect(created.count == 1)
-        #expect(created.first?.endpoints.isEmpty == true)
+    @Test("The time of the cause is noted to the microsecond, and only on what is written for it")
+    func trigger() throws {
+        let pods = [Make.pod("a", ip: "10.244.0.2")]
+        let first = stored(try #require(slices(Make.service(), pods).create.first), "web-1")
+        let annotation = "endpoints.kubernetes.io/last-change-trigger-time"
+        #expect(first.metadata.annotations[annotation] == "2027-01-15T08:00:00.000001Z")
+        let more = pods + [Make.pod("b", ip: "10.244.0.3")]
+        let later = reconciler.reconcile(
+            Make.service(), pods: more, nodes: Self.nodes, existing: [first], trigger: nil)
+        #expect(later.update.first?.metadata.annotations[annotation] == nil)
     }
 
     @Test("Endpoints: ready and not ready apart, sorted, labelled; unchanged means no write")
@@ -127,14 +95,5 @@ struct EndpointReconcilerTests {
         #expect(object.subsets.first?.ports.map(\.port) == [3000])
         #expect(
             EndpointsReconciler.reconcile(Make.service(), pods: pods, existing: object, trigger: nil) == nil)
-    }
-
-    @Test("Endpoints hold a thousand addresses and say that there are more")
-    func overCapacity() throws {
-        let pods = (0..<1001).map { Make.pod("p\($0)", ip: "10.244.\($0 / 250).\($0 % 250 + 1)") }
-        let object = try #require(
-            EndpointsReconciler.reconcile(Make.service(), pods: pods, existing: nil, trigger: nil))
-        #expect(object.subsets.first?.addresses.count == 1000)
-        #expect(object.metadata.annotations["endpoints.kubernetes.io/over-capacity"] == "truncated")
     }
 }

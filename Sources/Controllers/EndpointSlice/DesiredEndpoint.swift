@@ -9,12 +9,19 @@ struct DesiredEndpoint: Sendable, Equatable {
 /// Reads endpoints off pods: the part that EndpointSlices and Endpoints share.
 struct EndpointSource: Sendable {
     let service: Service
+    /// The cluster's nodes; nil when it does not matter where pods are.
+    var nodes: EndpointNodes?
 
     /// Pods that may be endpoints: matched by the selector, addressed, placed and not finished.
     /// Terminating pods stay as long as they can serve.
     func eligible(_ pods: [Pod]) -> [Pod] {
         pods.filter { pod in
-            !pod.status.podIP.isEmpty && !pod.isFinished && !pod.spec.nodeName.isEmpty
+            guard !pod.status.podIP.isEmpty || !pod.status.podIPs.isEmpty, !pod.isFinished,
+                !pod.spec.nodeName.isEmpty
+            else { return false }
+            // A pod whose node is gone serves nobody, unless whatever there is is to be published.
+            guard let nodes, !service.spec.publishNotReadyAddresses else { return true }
+            return nodes.contains(pod.spec.nodeName)
         }
     }
 
@@ -23,14 +30,14 @@ struct EndpointSource: Sendable {
         let addresses = (pod.status.podIPs.map(\.ip) + [pod.status.podIP])
             .filter { !$0.isEmpty && ($0.contains(":") ? "IPv6" : "IPv4") == addressType }
         guard let address = addresses.first else { return nil }
-        let serving = pod.isReady || service.spec.publishNotReadyAddresses
         var endpoint = Endpoint()
         endpoint.addresses = [address]
         endpoint.conditions.ready =
             service.spec.publishNotReadyAddresses || (pod.isReady && !pod.isTerminating)
-        endpoint.conditions.serving = serving
+        endpoint.conditions.serving = pod.isReady
         endpoint.conditions.terminating = pod.isTerminating
         endpoint.nodeName = pod.spec.nodeName
+        endpoint.zone = nodes?.zone(of: pod.spec.nodeName)
         if !pod.spec.hostname.isEmpty, pod.spec.subdomain == service.metadata.name,
             pod.metadata.namespace == service.metadata.namespace
         {
@@ -42,7 +49,32 @@ struct EndpointSource: Sendable {
         target.name = pod.metadata.name
         target.uid = pod.metadata.uid
         endpoint.targetRef = target
+        endpoint.hints = hints(for: endpoint)
         return DesiredEndpoint(endpoint: endpoint, ports: ports(on: pod))
+    }
+
+    /// Where traffic to the endpoint should come from: `spec.trafficDistribution` (KEP-4444, KEP-3015).
+    private func hints(for endpoint: Endpoint) -> EndpointHints? {
+        guard endpoint.conditions.ready == true, !asksForTopologyMode else { return nil }
+        var hints = EndpointHints()
+        switch service.spec.trafficDistribution {
+        case "PreferClose", "PreferSameZone":
+            hints.forZones = endpoint.zone.map { [ForZone(name: $0)] } ?? []
+        case "PreferSameNode":
+            hints.forZones = endpoint.zone.map { [ForZone(name: $0)] } ?? []
+            hints.forNodes = endpoint.nodeName.map { [ForNode(name: $0)] } ?? []
+        default: return nil
+        }
+        return hints.forZones.isEmpty && hints.forNodes.isEmpty ? nil : hints
+    }
+
+    /// The older annotation has precedence over the field, as upstream.
+    private var asksForTopologyMode: Bool {
+        let annotations = service.metadata.annotations
+        let mode =
+            annotations["service.kubernetes.io/topology-aware-hints"]
+            ?? annotations["service.kubernetes.io/topology-mode"]
+        return mode == "Auto" || mode == "auto"
     }
 
     /// The Service's ports as they are on this pod: named target ports may differ from pod to pod, and one

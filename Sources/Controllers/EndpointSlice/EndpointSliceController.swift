@@ -11,24 +11,36 @@ final class EndpointSliceController: QueueingController {
 
     private let services: Informer<Service>
     private let pods: Informer<Pod>
+    private let nodes: Informer<Node>
     private let slices: Informer<EndpointSlice>
     private let fence = Mutex(WriteFence<NamespacedName>())
-    private let triggers = Mutex([NamespacedName: Time]())
+    private let triggers = Mutex([NamespacedName: MicroTime]())
 
     init(_ context: ControllerContext) {
         self.context = context
         services = context.informers.informer(Service.self)
         pods = context.informers.informer(Pod.self)
+        nodes = context.informers.informer(Node.self)
         slices = context.informers.informer(EndpointSlice.self)
     }
 
     func subscribe() {
+        services.indexBySelector()
+        slices.indexByService()
         services.subscribe { [self] event in
             if let service = event.object { enqueue(service.key) }
         }
         pods.subscribe { [self] event in
             guard let pod = event.object else { return }
             for key in services.keys(selecting: pod, before: event.old) { enqueue(key) }
+        }
+        nodes.subscribe { [self] event in
+            switch event {
+            case .updated(let old, let node) where EndpointNodes.zone(of: old) == EndpointNodes.zone(of: node):
+                break
+            case .added(let node), .deleted(let node), .updated(_, let node): enqueue(podsOn: node)
+            case .synced: break
+            }
         }
         slices.subscribe { [queue] event in
             guard let slice = event.object,
@@ -40,21 +52,27 @@ final class EndpointSliceController: QueueingController {
         }
     }
 
+    /// A node that comes or goes, or changes its zone, changes the endpoints on it.
+    private func enqueue(podsOn node: Node) {
+        for pod in pods.list() where pod.spec.nodeName == node.metadata.name {
+            for key in services.keys(selecting: pod) { enqueue(key) }
+        }
+    }
+
     func waitForCaches() async {
         await services.waitForSync()
         await pods.waitForSync()
+        await nodes.waitForSync()
         await slices.waitForSync()
     }
 
     private func enqueue(_ key: NamespacedName) {
-        triggers.withLock { if $0[key] == nil { $0[key] = context.now() } }
+        triggers.withLock { if $0[key] == nil { $0[key] = MicroTime.now() } }
         queue.add(key)
     }
 
     func reconcile(_ key: NamespacedName) async throws {
-        guard let service = services.get(namespace: key.namespace, name: key.name),
-            service.metadata.deletionTimestamp == nil
-        else {
+        guard let service = services.get(namespace: key.namespace, name: key.name) else {
             // The garbage collector takes the slices of a Service that is gone.
             fence.withLock { $0.forget(key) }
             triggers.withLock { $0[key] = nil }
@@ -63,19 +81,29 @@ final class EndpointSliceController: QueueingController {
         // Services without a selector, and names elsewhere, have no endpoints of ours.
         guard !service.spec.selector.isEmpty, service.spec.type != "ExternalName" else { return }
         if fence.withLock({ $0.isBehind(key, cache: slices.resourceVersion) }) { return }
-        let trigger = triggers.withLock { $0.removeValue(forKey: key) } ?? context.now()
-        let existing = slices.list(namespace: key.namespace).filter {
-            $0.metadata.labels[EndpointSliceReconciler.serviceNameLabel] == key.name
-                && $0.metadata.labels[EndpointSliceReconciler.managedByLabel]
-                    == EndpointSliceReconciler.manager
-        }
+        let trigger = triggers.withLock { $0.removeValue(forKey: key) }
         let changes = EndpointSliceReconciler().reconcile(
-            service, pods: pods.list(selectedBy: service), existing: existing, trigger: trigger)
+            service, pods: pods.list(selectedBy: service), nodes: EndpointNodes(nodes.list()),
+            existing: slices.list(of: key, managedBy: EndpointSliceReconciler.manager), trigger: trigger)
+        do {
+            try await write(changes, for: key)
+        } catch {
+            // The cause is not served yet; it is measured from when it came.
+            if let trigger { triggers.withLock { $0[key] = min($0[key] ?? trigger, trigger) } }
+            throw error
+        }
+    }
+
+    private func write(_ changes: EndpointSliceChanges, for key: NamespacedName) async throws {
         for slice in changes.create {
             let created = try await context.client.create(slice)
             fence.withLock { $0.note(created.metadata.resourceVersion, for: key) }
         }
-        for slice in changes.update { _ = try await context.client.update(slice) }
+        for slice in changes.update {
+            let updated = try await context.client.update(slice)
+            // A further update from the old state could only be a conflict.
+            fence.withLock { $0.note(updated.metadata.resourceVersion, for: key) }
+        }
         for slice in changes.delete {
             do {
                 try await context.client.delete(
@@ -84,31 +112,5 @@ final class EndpointSliceController: QueueingController {
                 continue
             }
         }
-    }
-}
-
-extension Informer where Object == Service {
-    /// The Services whose endpoints a pod's change concerns: those that select it as it is, or as it was.
-    func keys(selecting pod: Pod, before old: Pod?) -> [NamespacedName] {
-        list(namespace: pod.metadata.namespace).filter { service in
-            !service.spec.selector.isEmpty
-                && (service.spec.selects(pod.metadata.labels)
-                    || old.map { service.spec.selects($0.metadata.labels) } ?? false)
-        }.map(\.key)
-    }
-}
-
-extension Informer where Object == Pod {
-    /// The pods that a Service's selector matches.
-    func list(selectedBy service: Service) -> [Pod] {
-        list(namespace: service.metadata.namespace).filter { service.spec.selects($0.metadata.labels) }
-            .sorted { $0.metadata.name < $1.metadata.name }
-    }
-}
-
-extension ServiceSpec {
-    /// Whether the selector matches these labels: every pair of it is among them.
-    func selects(_ labels: [String: String]) -> Bool {
-        selector.allSatisfy { labels[$0.key] == $0.value }
     }
 }

@@ -6,16 +6,25 @@ package struct EndpointSliceChanges: Sendable, Equatable {
     package var update: [EndpointSlice] = []
     package var delete: [EndpointSlice] = []
 
+    package init(
+        create: [EndpointSlice] = [], update: [EndpointSlice] = [], delete: [EndpointSlice] = []
+    ) {
+        self.create = create
+        self.update = update
+        self.delete = delete
+    }
+
     package var isEmpty: Bool { create.isEmpty && update.isEmpty && delete.isEmpty }
 }
 
-/// Decides which EndpointSlices a Service needs, from the Service, its pods and the slices there are.
+/// Decides which EndpointSlices a Service needs, from the Service, its pods, their nodes and the slices there are.
 ///
-/// Endpoints stay in the slice they are in; new ones fill slices that change anyway, then others with room,
-/// then new slices. So a change of one pod writes one slice.
+/// Endpoints stay in the slice they are in. New ones fill slices that change anyway, then the one slice that they
+/// make fullest, then new slices: few writes matter more than tight packing, since every write goes to every node.
 package struct EndpointSliceReconciler: Sendable {
     package static let managedByLabel = "endpointslice.kubernetes.io/managed-by"
     package static let serviceNameLabel = "kubernetes.io/service-name"
+    package static let headlessLabel = "service.kubernetes.io/headless"
     package static let manager = "endpointslice-controller.k8s.io"
     package static let triggerTimeAnnotation = "endpoints.kubernetes.io/last-change-trigger-time"
 
@@ -28,27 +37,32 @@ package struct EndpointSliceReconciler: Sendable {
 
     /// - Parameters:
     ///   - pods: the pods that the Service's selector matches.
-    ///   - existing: the slices that this controller manages for the Service.
+    ///   - nodes: the cluster's nodes.
+    ///   - existing: the slices that this controller manages for a Service of this name.
     ///   - trigger: when the change happened that led here; kept in an annotation for measuring.
     package func reconcile(
-        _ service: Service, pods: [Pod], existing: [EndpointSlice], trigger: Time?
+        _ service: Service, pods: [Pod], nodes: EndpointNodes, existing: [EndpointSlice],
+        trigger: MicroTime?
     ) -> EndpointSliceChanges {
-        var changes = EndpointSliceChanges()
-        let source = EndpointSource(service: service)
+        let source = EndpointSource(service: service, nodes: nodes)
         let families = addressTypes(of: service)
         let eligible = source.eligible(pods)
-        for slice in existing where !families.contains(slice.addressType) {
-            changes.delete.append(slice)
-        }
+        let present = existing.filter { $0.metadata.deletionTimestamp == nil }
+        var changes = EndpointSliceChanges(delete: present.filter { !families.contains($0.addressType) })
         for family in families {
-            let desired = eligible.compactMap { source.endpoint(of: $0, addressType: family) }
-            plan(
-                service, family: family, desired: desired,
-                existing: existing.filter {
-                    $0.addressType == family && $0.metadata.deletionTimestamp == nil
-                },
-                trigger: trigger, into: &changes)
+            var part = plan(
+                service, family: family,
+                desired: eligible.compactMap { source.endpoint(of: $0, addressType: family) },
+                existing: present.filter { $0.addressType == family })
+            reuse(&part, of: service)
+            changes.create += part.create
+            changes.update += part.update
+            changes.delete += part.delete
         }
+        // The garbage collector is at work on the slices of a Service that goes.
+        if service.metadata.deletionTimestamp != nil { changes.create = [] }
+        changes.create = changes.create.map { stamped($0, trigger) }
+        changes.update = changes.update.map { stamped($0, trigger) }
         return changes
     }
 
@@ -58,76 +72,117 @@ package struct EndpointSliceReconciler: Sendable {
     }
 
     private func plan(
-        _ service: Service, family: String, desired: [DesiredEndpoint], existing: [EndpointSlice],
-        trigger: Time?, into changes: inout EndpointSliceChanges
-    ) {
+        _ service: Service, family: String, desired: [DesiredEndpoint], existing: [EndpointSlice]
+    ) -> EndpointSliceChanges {
+        var changes = EndpointSliceChanges()
         // Endpoints whose named ports differ live in slices of their own.
         var groups: [[EndpointSlicePort]: [Endpoint]] = [:]
         for item in desired { groups[item.ports, default: []].append(item.endpoint) }
         var slicesOf: [[EndpointSlicePort]: [EndpointSlice]] = [:]
-        for slice in existing { slicesOf[slice.ports, default: []].append(slice) }
-
-        var obsolete = slicesOf.filter { groups[$0.key] == nil }.flatMap(\.value)
-            .sorted { $0.metadata.name < $1.metadata.name }
+        for slice in existing.sorted(by: { $0.metadata.name < $1.metadata.name }) {
+            if isOwned(slice, by: service) {
+                slicesOf[slice.ports, default: []].append(slice)
+            } else {
+                // Left by an earlier Service of this name.
+                changes.delete.append(slice)
+            }
+        }
         for (ports, endpoints) in groups.sorted(by: { order($0.value) < order($1.value) }) {
             fill(
                 service, family: family, ports: ports, endpoints: endpoints,
-                slices: (slicesOf[ports] ?? []).sorted { $0.metadata.name < $1.metadata.name },
-                trigger: trigger, into: &changes)
+                slices: slicesOf.removeValue(forKey: ports) ?? [], into: &changes)
         }
+        changes.delete += slicesOf.values.flatMap { $0 }.sorted { $0.metadata.name < $1.metadata.name }
         // Someone may be watching for a Service that has no endpoints yet: it gets one empty slice.
-        if groups.isEmpty {
-            if let kept = obsolete.first {
-                obsolete.removeFirst()
-                var empty = labelled(kept, for: service)
-                empty.endpoints = []
-                empty.ports = []
-                if empty != kept { changes.update.append(stamped(empty, trigger)) }
+        if changes.delete.count == existing.count, changes.create.isEmpty {
+            let placeholder = newSlice(for: service, family: family, ports: [], endpoints: [])
+            if changes.delete.count == 1, isPlaceholder(changes.delete[0], for: service) {
+                changes.delete = []
             } else {
-                changes.create.append(
-                    stamped(newSlice(for: service, family: family, ports: [], endpoints: []), trigger))
+                changes.create.append(placeholder)
             }
         }
-        changes.delete.append(contentsOf: obsolete)
+        return changes
+    }
+
+    private func isOwned(_ slice: EndpointSlice, by service: Service) -> Bool {
+        slice.metadata.ownerReferences.contains { $0.uid == service.metadata.uid && $0.kind == "Service" }
+    }
+
+    private func isPlaceholder(_ slice: EndpointSlice, for service: Service) -> Bool {
+        slice.endpoints.isEmpty && slice.ports.isEmpty && isOwned(slice, by: service)
+            && slice.metadata.labels == labels(for: service)
     }
 
     private func order(_ endpoints: [Endpoint]) -> String {
         endpoints.map { $0.targetRef?.name ?? "" }.min() ?? ""
     }
 
+    /// Sees to it that these endpoints are in slices of these ports.
     private func fill(
         _ service: Service, family: String, ports: [EndpointSlicePort], endpoints: [Endpoint],
-        slices: [EndpointSlice], trigger: Time?, into changes: inout EndpointSliceChanges
+        slices: [EndpointSlice], into changes: inout EndpointSliceChanges
     ) {
         var wanted = Dictionary(endpoints.map { (identity($0), $0) }, uniquingKeysWith: { a, _ in a })
-        var planned: [(before: EndpointSlice, after: EndpointSlice)] = slices.map { slice in
-            var after = labelled(slice, for: service)
+        var updated: [EndpointSlice] = []
+        var unchanged: [EndpointSlice] = []
+        for slice in slices {
+            var after = slice
+            after.metadata.labels = labels(for: service)
             after.endpoints = slice.endpoints.compactMap { wanted.removeValue(forKey: identity($0)) }
-            return (slice, after)
-        }
-        // New endpoints, in the order of their pods.
-        var rest = endpoints.filter { wanted[identity($0)] != nil }
-        let changed = planned.indices.filter { planned[$0].before != planned[$0].after }
-        let unchanged = planned.indices.filter { planned[$0].before == planned[$0].after }
-        for index in changed + unchanged where !rest.isEmpty {
-            let room = maxEndpointsPerSlice - planned[index].after.endpoints.count
-            guard room > 0 else { continue }
-            planned[index].after.endpoints.append(contentsOf: rest.prefix(room))
-            rest.removeFirst(min(room, rest.count))
-        }
-        for (before, after) in planned {
             if after.endpoints.isEmpty {
-                changes.delete.append(before)
-            } else if after != before {
-                changes.update.append(stamped(after, trigger))
+                changes.delete.append(slice)
+            } else if after == slice {
+                unchanged.append(slice)
+            } else {
+                updated.append(after)
             }
         }
-        while !rest.isEmpty {
-            let part = Array(rest.prefix(maxEndpointsPerSlice))
-            rest.removeFirst(part.count)
-            changes.create.append(
-                stamped(newSlice(for: service, family: family, ports: ports, endpoints: part), trigger))
+        // New endpoints, in the order of their pods.
+        var rest = endpoints.filter { wanted[identity($0)] != nil }[...]
+        func take(into slice: inout EndpointSlice) {
+            let room = max(maxEndpointsPerSlice - slice.endpoints.count, 0)
+            slice.endpoints += rest.prefix(room)
+            rest = rest.dropFirst(room)
         }
+        updated.sort { $0.endpoints.count > $1.endpoints.count }
+        for index in updated.indices where !rest.isEmpty { take(into: &updated[index]) }
+        while !rest.isEmpty {
+            if let index = fullest(unchanged, with: rest.count) {
+                var slice = unchanged.remove(at: index)
+                take(into: &slice)
+                updated.append(slice)
+            } else {
+                var slice = newSlice(for: service, family: family, ports: ports, endpoints: [])
+                take(into: &slice)
+                changes.create.append(slice)
+            }
+        }
+        changes.update += updated
+    }
+
+    /// The slice that has room for all of so many more endpoints, and least room to spare.
+    private func fullest(_ slices: [EndpointSlice], with count: Int) -> Int? {
+        slices.indices.filter { slices[$0].endpoints.count + count <= maxEndpointsPerSlice }
+            .max { slices[$0].endpoints.count < slices[$1].endpoints.count }
+    }
+
+    /// Rewrites slices that would go in place of making new ones: one write, and no moment without either.
+    private func reuse(_ changes: inout EndpointSliceChanges, of service: Service) {
+        var kept: [EndpointSlice] = []
+        for old in changes.delete {
+            guard isOwned(old, by: service), !changes.create.isEmpty else {
+                kept.append(old)
+                continue
+            }
+            let new = changes.create.removeFirst()
+            var rewritten = old
+            rewritten.metadata.labels = new.metadata.labels
+            rewritten.ports = new.ports
+            rewritten.endpoints = new.endpoints
+            changes.update.append(rewritten)
+        }
+        changes.delete = kept
     }
 
     /// An endpoint is the same one as long as it is the same pod at the same address.
@@ -135,22 +190,14 @@ package struct EndpointSliceReconciler: Sendable {
         "\(endpoint.addresses.first ?? "") \(endpoint.targetRef?.uid ?? "")"
     }
 
-    private func labelled(_ slice: EndpointSlice, for service: Service) -> EndpointSlice {
-        var slice = slice
-        slice.metadata.labels = labels(for: service)
-        return slice
-    }
-
-    /// The Service's own labels, its name and ours; a headless Service's slices say so.
+    /// The Service's own labels, its name and ours; a headless Service's slices say so. What a Service says under
+    /// one of these three keys is not passed on.
     private func labels(for service: Service) -> [String: String] {
         var labels = service.metadata.labels
         labels[Self.serviceNameLabel] = service.metadata.name
         labels[Self.managedByLabel] = Self.manager
-        if service.spec.clusterIP == "None" {
-            labels["service.kubernetes.io/headless"] = ""
-        } else {
-            labels["service.kubernetes.io/headless"] = nil
-        }
+        let isHeadless = service.spec.clusterIP == "None" || service.spec.clusterIP.isEmpty
+        labels[Self.headlessLabel] = isHeadless ? "" : nil
         return labels
     }
 
@@ -168,7 +215,7 @@ package struct EndpointSliceReconciler: Sendable {
         return slice
     }
 
-    private func stamped(_ slice: EndpointSlice, _ trigger: Time?) -> EndpointSlice {
+    private func stamped(_ slice: EndpointSlice, _ trigger: MicroTime?) -> EndpointSlice {
         var slice = slice
         slice.metadata.annotations[Self.triggerTimeAnnotation] = trigger?.description
         return slice

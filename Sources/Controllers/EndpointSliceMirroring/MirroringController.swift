@@ -22,6 +22,7 @@ final class MirroringController: QueueingController {
     }
 
     func subscribe() {
+        slices.indexByService()
         services.subscribe { [queue] event in
             if let service = event.object { queue.add(service.key) }
         }
@@ -53,7 +54,7 @@ final class MirroringController: QueueingController {
 
     func reconcile(_ key: NamespacedName) async throws {
         if fence.withLock({ $0.isBehind(key, cache: slices.resourceVersion) }) { return }
-        let existing = slices.list(namespace: key.namespace).filter { Self.service(of: $0) == key }
+        let existing = slices.list(of: key, managedBy: MirroringReconciler.manager)
         guard let object = endpoints.get(namespace: key.namespace, name: key.name) else {
             // The garbage collector takes the mirror of what is gone.
             fence.withLock { $0.forget(key) }

@@ -19,6 +19,7 @@ final class EndpointsController: QueueingController {
     }
 
     func subscribe() {
+        services.indexBySelector()
         services.subscribe { [queue] event in
             if let service = event.object { queue.add(service.key) }
         }

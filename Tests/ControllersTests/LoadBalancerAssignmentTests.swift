@@ -115,6 +115,14 @@ struct LoadBalancerAssignmentTests {
         #expect(assign([old, udp], plain)["udp"]?.failure == nil)
     }
 
+    @Test("A port that was given is not taken away by one that was made in the same second")
+    func kept() {
+        let first = service("zebra", age: 100) { $0.status.loadBalancer.ingress = [.init(ip: "172.31.0.1")] }
+        let outcomes = assign([service("ant", age: 100), first], plain)
+        #expect(outcomes["zebra"]?.ingress.count == 1)
+        #expect(outcomes["ant"]?.failure != nil)
+    }
+
     @Test("Ports at which something else answers are not given away")
     func reserved() {
         var kubernetes = slice(of: "kubernetes", on: [])

@@ -3,7 +3,8 @@ import KubernetesAPI
 /// Which Services of type LoadBalancer have which addresses of nodes: the balancer is the nodes themselves, on
 /// whose addresses the proxy answers. Pure.
 ///
-/// A port of an address is given once. Of two Services that want it, the older has it, and the other is told.
+/// A port of an address is given once. Of two Services that want it, the one that has addresses already keeps it,
+/// else the older has it, and the other is told.
 package struct LoadBalancerAssignment: Sendable, Equatable {
     /// The class that this balancer serves beside Services without one (`spec.loadBalancerClass`).
     package static let loadBalancerClass = "swiftlet/node"
@@ -50,14 +51,24 @@ package struct LoadBalancerAssignment: Sendable, Equatable {
         reserve(services, nodes: nodes, slices: slices)
         let usable = nodes.filter(Self.isUsable)
         let wanting = services.filter(Self.serves).sorted { a, b in
-            let (left, right) = (a.metadata, b.metadata)
-            return (left.creationTimestamp?.seconds ?? 0, left.namespace, left.name)
-                < (right.creationTimestamp?.seconds ?? 0, right.namespace, right.name)
+            let (left, right) = (Self.precedence(a), Self.precedence(b))
+            return left == right
+                ? (a.metadata.namespace, a.metadata.name) < (b.metadata.namespace, b.metadata.name)
+                : left < right
         }
         for service in wanting {
             let name = ServiceName(service.metadata)
             outcomes[name] = assign(service, usable, slices: slices(name))
         }
+    }
+
+    /// Lower is first. Ages are told in whole seconds: of two Services made in one, the second must not take from
+    /// the first what it was given.
+    private static func precedence(_ service: Service) -> (Int, Int) {
+        (
+            service.status.loadBalancer.ingress.isEmpty ? 1 : 0,
+            service.metadata.creationTimestamp?.seconds ?? 0
+        )
     }
 
     /// Whether this balancer serves a Service.

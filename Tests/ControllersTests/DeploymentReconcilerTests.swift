@@ -101,8 +101,9 @@ struct DeploymentReconcilerTests {
         let second = Make.replicaSet(of: deployment, image: "web:2.0", revision: 2, size: 2)
         let actions = reconcile(deployment, [first, second])
         #expect(actions.contains(.setRevision("3")))
-        let updated = actions.lazy.compactMap { if case .updateReplicaSet(let set) = $0 { set } else { nil } }
-            .first
+        // One write sets both the annotations and the size.
+        #expect(!actions.contains { if case .updateReplicaSet = $0 { true } else { false } })
+        let updated = actions.lazy.compactMap { if case .scale(let set, _) = $0 { set } else { nil } }.first
         #expect(updated?.metadata.annotations["deployment.kubernetes.io/revision"] == "3")
         #expect(updated?.metadata.annotations["deployment.kubernetes.io/revision-history"] == "1")
     }
@@ -117,14 +118,94 @@ struct DeploymentReconcilerTests {
     @Test("Scaling in the middle of a rollout keeps the mix of versions")
     func scalesInProportion() {
         #expect(
-            proportionalSizes(
-                of: [(size: 3, maxReplicas: 13), (size: 10, maxReplicas: 13)], desired: 20, allowed: 25)
+            proportionalSizes(of: [(size: 3, maxReplicas: 13), (size: 10, maxReplicas: 13)], allowed: 25)
                 == [6, 19])
+        // Of two of the same size the older one shrinks first; what rounding leaves over is the first one's.
         #expect(
-            proportionalSizes(
-                of: [(size: 4, maxReplicas: 8), (size: 4, maxReplicas: 8)], desired: 4, allowed: 4
-            )
-            .reduce(0, +) == 4)
+            proportionalSizes(of: [(size: 4, maxReplicas: 8), (size: 4, maxReplicas: 8)], allowed: 5)
+                == [3, 2])
+        // The newer one grows first.
+        #expect(
+            proportionalSizes(of: [(size: 5, maxReplicas: 10), (size: 5, maxReplicas: 10)], allowed: 11)
+                == [6, 5])
+        #expect(
+            proportionalSizes(of: [(size: 2, maxReplicas: 8), (size: 6, maxReplicas: 8)], allowed: 0)
+                == [0, 0])
+        // Of one whose basis is unknown only the rest is asked.
+        #expect(
+            proportionalSizes(of: [(size: 1, maxReplicas: 0), (size: 2, maxReplicas: 0)], allowed: 6) == [
+                1, 5,
+            ])
+    }
+
+    @Test("The list of earlier revisions keeps to its limit, the oldest go")
+    func revisionHistory() throws {
+        let deployment = Make.deployment(replicas: 2, image: "web:1.0")
+        var first = Make.replicaSet(of: deployment, image: "web:1.0", revision: 1998, size: 0, age: 100)
+        first.metadata.annotations["deployment.kubernetes.io/revision-history"] =
+            (1000..<1400).map(String.init).joined(separator: ",")
+        let second = Make.replicaSet(of: deployment, image: "web:2.0", revision: 1999, size: 2)
+        let actions = reconcile(deployment, [first, second])
+        let updated = actions.lazy.compactMap { if case .scale(let set, _) = $0 { set } else { nil } }.first
+        let history = try #require(
+            updated?.metadata.annotations["deployment.kubernetes.io/revision-history"])
+        #expect(history.utf8.count <= 2000)
+        #expect(history.hasPrefix("1001,"))
+        #expect(history.hasSuffix(",1399,1998"))
+    }
+
+    @Test("Pods on their way out are counted once all ReplicaSets tell of theirs")
+    func terminating() {
+        let deployment = Make.deployment(replicas: 3)
+        var new = Make.replicaSet(of: deployment, image: "web:1.0", revision: 2, size: 3)
+        var old = Make.replicaSet(of: deployment, image: "web:0.9", revision: 1, size: 0, age: 100)
+        new.status.terminatingReplicas = 1
+        #expect(writtenStatus(reconcile(deployment, [old, new]))?.terminatingReplicas == nil)
+        old.status.terminatingReplicas = 2
+        #expect(writtenStatus(reconcile(deployment, [old, new]))?.terminatingReplicas == 3)
+    }
+
+    @Test("A pause does not hide that the deadline was exceeded, and its end starts the time anew")
+    func pauseAndDeadline() throws {
+        var deployment = Make.deployment(replicas: 3, image: "web:2.0")
+        let set = Make.replicaSet(of: deployment, image: "web:2.0", revision: 1, size: 3, available: 0)
+        deployment.spec.paused = true
+        deployment.status.conditions = [
+            DeploymentCondition(type: "Progressing", status: "False", reason: "ProgressDeadlineExceeded")
+        ]
+        let exceeded = try #require(writtenStatus(reconcile(deployment, [set])))
+        #expect(
+            exceeded.conditions.first { $0.type == "Progressing" }?.reason == "ProgressDeadlineExceeded")
+        deployment.spec.paused = false
+        deployment.status.conditions = [
+            DeploymentCondition(
+                type: "Progressing", status: "Unknown",
+                lastUpdateTime: Time(seconds: Make.now.seconds - 10_000), reason: "DeploymentPaused")
+        ]
+        deployment.status.replicas = 3
+        deployment.status.updatedReplicas = 3
+        deployment.status.readyReplicas = 3
+        let resumed = try #require(
+            writtenStatus(reconcile(deployment, [set]))?.conditions.first { $0.type == "Progressing" })
+        #expect(resumed.reason == "DeploymentResumed")
+        #expect(resumed.lastUpdateTime == Make.now)
+    }
+
+    @Test("What a ReplicaSet could not do shows on its Deployment, with the time at which it was found")
+    func failure() throws {
+        let deployment = Make.deployment(replicas: 3)
+        var set = Make.replicaSet(of: deployment, image: "web:1.0", revision: 1, size: 3, available: 0)
+        let since = Time(seconds: Make.now.seconds - 7)
+        set.status.conditions = [
+            ReplicaSetCondition(
+                type: "ReplicaFailure", status: "True", lastTransitionTime: since, reason: "FailedCreate",
+                message: "exceeded quota")
+        ]
+        let shown = try #require(
+            writtenStatus(reconcile(deployment, [set]))?.conditions.first { $0.type == "ReplicaFailure" })
+        #expect(shown.reason == "FailedCreate")
+        #expect(shown.message == "exceeded quota")
+        #expect(shown.lastUpdateTime == since)
     }
 
     @Test("A paused Deployment scales but does not roll")

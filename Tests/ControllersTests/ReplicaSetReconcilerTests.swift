@@ -75,6 +75,69 @@ struct ReplicaSetReconcilerTests {
         #expect(actions.contains(.wake(afterSeconds: 10)))
     }
 
+    @Test("Much the same age is no reason to prefer anybody; restarts of sidecars are the last one")
+    func victimsOfTheSameAge() {
+        func pod(_ name: String, readyFor seconds: Int, restarts: Int = 0, sidecar: Int = 0) -> Pod {
+            var pod = Make.pod(name)
+            pod.status.conditions[0].lastTransitionTime = Time(seconds: Make.now.seconds - seconds)
+            pod.status.containerStatuses = [ContainerStatus(restartCount: restarts)]
+            pod.spec.initContainers = [Container(name: "side", restartPolicy: "Always")]
+            pod.status.initContainerStatuses = [ContainerStatus(name: "side", restartCount: sidecar)]
+            return pod
+        }
+        let order = VictimOrder(siblings: [:], now: Make.now)
+        // 40 s and 60 s lie between the same powers of two (34.4 s and 68.7 s): the uid decides.
+        #expect(
+            order.sorted([pod("b", readyFor: 40, restarts: 9), pod("a", readyFor: 60)]).map(\.metadata.name)
+                == ["a", "b"])
+        #expect(
+            order.sorted([pod("a", readyFor: 100), pod("b", readyFor: 60)]).map(\.metadata.name) == [
+                "b", "a",
+            ])
+        #expect(
+            order.sorted([pod("a", readyFor: 60), pod("b", readyFor: 60, sidecar: 1)]).map(\.metadata.name)
+                == ["b", "a"])
+    }
+
+    @Test("A ready pod is available once the proxies send it connections, or when they had their time")
+    func confirmation() throws {
+        let set = set(replicas: 2)
+        var fresh = Make.pod("fresh")
+        fresh.status.conditions[0].lastTransitionTime = Time(seconds: Make.now.seconds - 3)
+        var late = Make.pod("late")
+        late.status.conditions[0].lastTransitionTime = Time(seconds: Make.now.seconds - 10)
+        let actions = ReplicaSetReconciler.reconcile(
+            set, pods: [fresh, late], siblings: [:], failure: nil, now: Make.now, isReached: { _ in false })
+        let status = try #require(
+            actions.lazy.compactMap { if case .updateStatus(let status) = $0 { status } else { nil } }.first)
+        #expect(status.readyReplicas == 2)
+        #expect(status.availableReplicas == 1)
+        #expect(actions.contains(.wake(afterSeconds: 7)))
+        #expect(
+            actions.contains { if case .reportUnconfirmed(let pod) = $0 { pod == late } else { false } })
+        let confirmed = ReplicaSetReconciler.reconcile(
+            set, pods: [fresh, late], siblings: [:], failure: nil, now: Make.now,
+            isReached: { $0 == fresh || $0 == late })
+        #expect(
+            confirmed.contains {
+                if case .updateStatus(let status) = $0 { status.availableReplicas == 2 } else { false }
+            })
+    }
+
+    @Test("Pods on their way out are counted apart; those that have ended are not")
+    func terminating() throws {
+        var leaving = Make.pod("leaving")
+        leaving.metadata.deletionTimestamp = Make.now
+        var over = leaving
+        over.status.phase = "Succeeded"
+        let status = try #require(
+            reconcile(set(replicas: 1), [leaving, over, Make.pod("stays")]).lazy.compactMap {
+                if case .updateStatus(let status) = $0 { status } else { nil }
+            }.first)
+        #expect(status.replicas == 1)
+        #expect(status.terminatingReplicas == 1)
+    }
+
     @Test("A refused creation shows as a condition, and goes when it works again")
     func failure() throws {
         var set = set(replicas: 1)

@@ -83,7 +83,9 @@ final class DeploymentController: QueueingController {
             isDeleting: deployment.metadata.deletionTimestamp != nil
         ) { selects(deployment.spec.selector, $0) }
         var claimed = claim.claimed
-        for set in claim.toAdopt { claimed.append(try await context.client.adopt(set, for: deployment)) }
+        if !claim.toAdopt.isEmpty, try await context.client.mayAdopt(deployment) {
+            for set in claim.toAdopt { claimed.append(try await context.client.adopt(set, for: deployment)) }
+        }
         for set in claim.toRelease { try await context.client.release(set, from: deployment) }
         return claimed
     }
@@ -149,7 +151,24 @@ final class DeploymentController: QueueingController {
             deployment.status.collisionCount = (deployment.status.collisionCount ?? 0) + 1
             deployment = try await context.client.updateStatus(deployment)
             throw error
+        } catch let error as APIError {
+            // A namespace that is being emptied takes nothing new in: nothing to tell anybody.
+            let causes = error.status.details?.causes ?? []
+            if !causes.contains(where: { $0.reason == "NamespaceTerminating" }) {
+                try await reportRefusal(of: set, error, deployment)
+            }
+            throw error
         }
+    }
+
+    private func reportRefusal(of set: ReplicaSet, _ error: APIError, _ deployment: Deployment) async throws {
+        let message = "Failed to create new replica set \"\(set.metadata.name)\": \(error.status.message)"
+        recorder.record(deployment, type: "Warning", reason: "ReplicaSetCreateError", message: message)
+        let status = RolloutProgress.refused(deployment, message, now: context.now())
+        guard status != deployment.status else { return }
+        var changed = deployment
+        changed.status = status
+        _ = try await context.client.updateStatus(changed)
     }
 
     private func report(_ set: ReplicaSet, from: Int, deployment: Deployment) {

@@ -56,21 +56,21 @@ package struct DeploymentReconciler: Sendable {
         }
         let old = replicaSets.filter { $0.metadata.uid != current?.metadata.uid }
         guard deployment.metadata.deletionTimestamp == nil else {
-            writeStatus(current: current, old: old, created: nil)
+            writeStatus(current: current, old: old, isRollingOut: false)
             return
         }
         if deployment.spec.paused || isResized {
             let synced = current.map { syncRevision(of: $0, old: old) }
             resize(current: synced, old: old)
             if deployment.spec.paused { cleanUp(old) }
-            writeStatus(current: synced, old: old, created: nil)
+            writeStatus(current: synced, old: old, isRollingOut: false)
             return
         }
         guard let current else {
             // Recreate lets everything old go before it starts anything new.
             if deployment.spec.strategy.type == "Recreate" {
                 if scaleDownAll(old) || oldPodsRunning {
-                    writeStatus(current: nil, old: old, created: nil)
+                    writeStatus(current: nil, old: old)
                     return
                 }
             }
@@ -87,7 +87,7 @@ package struct DeploymentReconciler: Sendable {
             roll(current: synced, old: old)
         }
         if isComplete(current: synced, old: old) { cleanUp(old) }
-        writeStatus(current: synced, old: old, created: nil)
+        writeStatus(current: synced, old: old)
     }
 
     // MARK: - Revisions
@@ -135,9 +135,8 @@ package struct DeploymentReconciler: Sendable {
             // It already is the newest.
         } else {
             if let previous = set.metadata.annotations[Annotation.revision], !previous.isEmpty {
-                let history = set.metadata.annotations[Annotation.revisionHistory] ?? ""
-                set.metadata.annotations[Annotation.revisionHistory] =
-                    history.isEmpty ? previous : "\(history),\(previous)"
+                set.metadata.annotations[Annotation.revisionHistory] = Annotation.history(
+                    set.metadata.annotations[Annotation.revisionHistory] ?? "", with: previous)
             }
             set.metadata.annotations[Annotation.revision] = String(next)
         }
@@ -179,6 +178,14 @@ package struct DeploymentReconciler: Sendable {
         annotateSize(&sized)
         let before = set.spec.replicas ?? 0
         guard sized != set else { return false }
+        // One write for both: the second one would be over a state that the first one has changed.
+        actions.removeAll {
+            if case .updateReplicaSet(let other) = $0 {
+                other.metadata.uid == set.metadata.uid
+            } else {
+                false
+            }
+        }
         actions.append(.scale(sized, from: before))
         return before != size
     }
@@ -209,12 +216,12 @@ package struct DeploymentReconciler: Sendable {
         let allowed = desired > 0 ? desired + bounds.maxSurge : 0
         let sizes = proportionalSizes(
             of: newestFirst.map {
-                (
+                let sizedFor = $0.metadata.annotations[Annotation.maxReplicas].flatMap { Int($0) } ?? 0
+                return (
                     size: $0.spec.replicas ?? 0,
-                    maxReplicas: $0.metadata.annotations[Annotation.maxReplicas].flatMap { Int($0) }
+                    maxReplicas: sizedFor == 0 ? deployment.status.replicas : sizedFor
                 )
-            },
-            desired: desired, allowed: allowed)
+            }, allowed: allowed)
         for (set, size) in zip(newestFirst, sizes) { _ = scale(set, to: size) }
     }
 
@@ -297,10 +304,13 @@ package struct DeploymentReconciler: Sendable {
         return a.metadata.name < b.metadata.name
     }
 
-    private mutating func writeStatus(current: ReplicaSet?, old: [ReplicaSet], created: ReplicaSet?) {
+    /// - Parameter isRollingOut: false while nothing but sizes is looked at; progress is not judged then.
+    private mutating func writeStatus(
+        current: ReplicaSet?, old: [ReplicaSet], created: ReplicaSet? = nil, isRollingOut: Bool = true
+    ) {
         let progress = RolloutProgress(
             deployment: deployment, current: current, old: old, created: created,
-            maxUnavailable: bounds.maxUnavailable, now: now)
+            isRollingOut: isRollingOut, maxUnavailable: bounds.maxUnavailable, now: now)
         if progress.status != deployment.status { actions.append(.updateStatus(progress.status)) }
         if let seconds = progress.secondsToDeadline { actions.append(.wake(afterSeconds: seconds)) }
     }
@@ -318,6 +328,18 @@ enum Annotation {
         revision, revisionHistory, desiredReplicas, maxReplicas,
         "kubectl.kubernetes.io/last-applied-configuration", "deprecated.deployment.rollback.to",
     ]
+
+    /// A list of earlier revisions with one more, the oldest ones left out when it gets too long.
+    static func history(_ earlier: String, with revision: String) -> String {
+        var revisions = earlier.split(separator: ",").map(String.init) + [revision]
+        while revisions.count > 1, revisions.reduce(-1, { $0 + $1.utf8.count + 1 }) > historyLimit {
+            revisions.removeFirst()
+        }
+        return revisions.joined(separator: ",")
+    }
+
+    /// The longest list of earlier revisions, in characters; as upstream's.
+    static let historyLimit = 2000
 
     static func revision(of set: ReplicaSet) -> Int? {
         set.metadata.annotations[revision].flatMap { Int($0) }

@@ -43,35 +43,35 @@ package struct RolloutBounds: Equatable, Sendable {
 /// rollout: every one in proportion to its size, so that the mix of versions stays the same.
 ///
 /// - Parameters:
-///   - sets: the active ReplicaSets, newest first; sizes are their `spec.replicas` and the
-///     `max-replicas` annotation they were last sized for.
+///   - sets: the active ReplicaSets, newest first; sizes are their `spec.replicas` and the most replicas that
+///     could exist when they were sized (annotation `max-replicas`), 0 if that is not known.
 ///   - allowed: replicas that may exist in all (`replicas` + `maxSurge`).
 /// - Returns: the new size for each set, in the same order.
-package func proportionalSizes(
-    of sets: [(size: Int, maxReplicas: Int?)], desired: Int, allowed: Int
-) -> [Int] {
-    let total = sets.reduce(0) { $0 + $1.size }
-    let toAdd = allowed - total
-    guard toAdd != 0, !sets.isEmpty else { return sets.map(\.size) }
-    // Larger sets move first, so that rounding never starves the version that carries the load.
+package func proportionalSizes(of sets: [(size: Int, maxReplicas: Int)], allowed: Int) -> [Int] {
+    var sizes = sets.map(\.size)
+    let toAdd = allowed - sizes.reduce(0, +)
+    guard toAdd != 0, !sets.isEmpty else { return sizes }
+    // Larger sets move first, so that rounding never starves the version that carries the load; of two of the
+    // same size the newer one grows first, the older one shrinks first.
     let order = sets.indices.sorted { a, b in
         sets[a].size != sets[b].size ? sets[a].size > sets[b].size : (toAdd > 0 ? a < b : a > b)
     }
-    var sizes = sets.map(\.size)
-    var added = 0
-    for index in order {
-        guard sets[index].size > 0 else { continue }
-        let basis = max(1, sets[index].maxReplicas ?? desired)
-        let exact = Double(sets[index].size) * Double(allowed) / Double(basis)
-        let share = Int(exact.rounded()) - sets[index].size
-        let left = toAdd - added
-        let step = toAdd > 0 ? min(max(share, 0), left) : max(min(share, 0), left)
-        sizes[index] = max(0, sizes[index] + step)
-        added += step
+    var left = toAdd
+    for index in order where left != 0 {
+        let (size, basis) = sets[index]
+        let share: Int
+        if allowed == 0 {
+            share = -size
+        } else if basis == 0 {
+            share = 0
+        } else {
+            share = Int((Double(size) * Double(allowed) / Double(basis)).rounded()) - size
+        }
+        let step = toAdd > 0 ? min(share, left) : max(share, left)
+        sizes[index] += step
+        left -= step
     }
     // What rounding left over goes to the largest set.
-    if added != toAdd, let first = order.first {
-        sizes[first] = max(0, sizes[first] + toAdd - added)
-    }
+    if let first = order.first { sizes[first] = max(0, sizes[first] + left) }
     return sizes
 }

@@ -14,9 +14,10 @@ struct RolloutProgress: Sendable {
     /// - Parameters:
     ///   - current: the ReplicaSet of the present template, once it exists.
     ///   - created: the ReplicaSet that is being created in this very step.
+    ///   - isRollingOut: false for a step that only looks at sizes; progress is not judged then.
     init(
         deployment: Deployment, current: ReplicaSet?, old: [ReplicaSet], created: ReplicaSet?,
-        maxUnavailable: Int, now: Time
+        isRollingOut: Bool, maxUnavailable: Int, now: Time
     ) {
         self.deployment = deployment
         self.now = now
@@ -30,8 +31,48 @@ struct RolloutProgress: Sendable {
                 "Available", "False", "MinimumReplicasUnavailable",
                 "Deployment does not have minimum availability.")
         }
+        reportPause()
+        if hasDeadline, progressing == nil, let current {
+            set(
+                "Progressing", "True", "FoundNewReplicaSet",
+                "Found new replica set \"\(current.metadata.name)\"")
+        }
+        guard isRollingOut else { return }
         reportProgress(current: current, created: created)
         reportFailure((current.map { [$0] } ?? []) + old)
+    }
+
+    /// The status of a Deployment whose new ReplicaSet the server refused.
+    static func refused(_ deployment: Deployment, _ message: String, now: Time) -> DeploymentStatus {
+        var progress = RolloutProgress(deployment: deployment, now: now)
+        if progress.hasDeadline {
+            progress.set("Progressing", "False", "ReplicaSetCreateError", message)
+        }
+        return progress.status
+    }
+
+    private init(deployment: Deployment, now: Time) {
+        self.deployment = deployment
+        self.now = now
+        status = deployment.status
+    }
+
+    private var hasDeadline: Bool {
+        deployment.spec.progressDeadlineSeconds.map { $0 < Int(Int32.max) } ?? false
+    }
+
+    /// A pause says so, and its end too: so no time that passes in between counts towards the deadline. What has
+    /// run into the deadline before goes on telling that.
+    private mutating func reportPause() {
+        guard hasDeadline, deployment.metadata.deletionTimestamp == nil,
+            progressing?.reason != "ProgressDeadlineExceeded"
+        else { return }
+        let wasPaused = progressing?.reason == "DeploymentPaused"
+        if deployment.spec.paused, !wasPaused {
+            set("Progressing", "Unknown", "DeploymentPaused", "Deployment is paused")
+        } else if !deployment.spec.paused, wasPaused {
+            set("Progressing", "Unknown", "DeploymentResumed", "Deployment is resumed")
+        }
     }
 
     private mutating func count(current: ReplicaSet?, all: [ReplicaSet]) {
@@ -42,21 +83,16 @@ struct RolloutProgress: Sendable {
         status.availableReplicas = all.reduce(0) { $0 + $1.status.availableReplicas }
         let wanted = all.reduce(0) { $0 + ($1.spec.replicas ?? 0) }
         status.unavailableReplicas = max(0, wanted - status.availableReplicas)
+        // Known only once all of them tell.
+        let terminating = all.map(\.status.terminatingReplicas)
+        status.terminatingReplicas =
+            terminating.contains(nil) ? nil : terminating.reduce(0) { $0 + ($1 ?? 0) }
     }
 
     private mutating func reportProgress(current: ReplicaSet?, created: ReplicaSet?) {
-        if deployment.spec.paused {
-            if progressing?.reason != "DeploymentPaused" {
-                set("Progressing", "Unknown", "DeploymentPaused", "Deployment is paused")
-            }
-            return
-        }
-        guard let deadline = deployment.spec.progressDeadlineSeconds, deadline < Int(Int32.max) else {
+        guard hasDeadline, let deadline = deployment.spec.progressDeadlineSeconds else {
             status.conditions.removeAll { $0.type == "Progressing" }
             return
-        }
-        if progressing?.reason == "DeploymentPaused" {
-            set("Progressing", "Unknown", "DeploymentResumed", "Deployment is resumed")
         }
         if let created {
             set(
@@ -67,9 +103,6 @@ struct RolloutProgress: Sendable {
         }
         guard let current else { return }
         let name = current.metadata.name
-        if progressing == nil {
-            set("Progressing", "True", "FoundNewReplicaSet", "Found new replica set \"\(name)\"")
-        }
         if progressing?.reason == "NewReplicaSetAvailable", status.replicas == status.updatedReplicas {
             if progressing?.message != "ReplicaSet \"\(name)\" has successfully progressed." {
                 touch("NewReplicaSetAvailable", "ReplicaSet \"\(name)\" has successfully progressed.")
@@ -115,7 +148,9 @@ struct RolloutProgress: Sendable {
             set.status.conditions.first { $0.type == "ReplicaFailure" && $0.status == "True" }
         }.first
         if let failure {
-            set("ReplicaFailure", failure.status, failure.reason, failure.message)
+            set(
+                "ReplicaFailure", failure.status, failure.reason, failure.message,
+                at: failure.lastTransitionTime)
         } else {
             status.conditions.removeAll { $0.type == "ReplicaFailure" }
         }
@@ -136,10 +171,13 @@ struct RolloutProgress: Sendable {
     }
 
     /// Sets a condition unless it already says so; its transition time moves only with its status.
-    private mutating func set(_ type: String, _ value: String, _ reason: String, _ message: String) {
+    private mutating func set(
+        _ type: String, _ value: String, _ reason: String, _ message: String, at time: Time? = nil
+    ) {
         let before = status.conditions.first { $0.type == type }
         if let before, before.status == value, before.reason == reason { return }
         var condition = make(type, value, reason, message)
+        if let time { (condition.lastUpdateTime, condition.lastTransitionTime) = (time, time) }
         if let before, before.status == value {
             condition.lastTransitionTime = before.lastTransitionTime
         }

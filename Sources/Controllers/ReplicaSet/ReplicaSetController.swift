@@ -32,11 +32,15 @@ final class ReplicaSetController: QueueingController {
             }
             if pod.controllerReference == nil { enqueueMatching(pod) }
         }
+        context.dataPlane.subscribe { [self] name in
+            if let pod = pods.get(name) { enqueueOwner(of: pod) }
+        }
     }
 
     func waitForCaches() async {
         await replicaSets.waitForSync()
         await pods.waitForSync()
+        await context.waitForDataPlane()
     }
 
     private func enqueueOwner(of pod: Pod) {
@@ -62,8 +66,9 @@ final class ReplicaSetController: QueueingController {
             isDeleting: set.metadata.deletionTimestamp != nil
         ) { selects(set.spec.selector, $0) }
         var owned = claim.claimed
-        for pod in claim.toAdopt where pod.isActive {
-            owned.append(try await context.client.adopt(pod, for: set))
+        let orphans = claim.toAdopt.filter(\.isActive)
+        if !orphans.isEmpty, try await context.client.mayAdopt(set) {
+            for pod in orphans { owned.append(try await context.client.adopt(pod, for: set)) }
         }
         for pod in claim.toRelease { try await context.client.release(pod, from: set) }
         try await act(on: set, owned: owned, key: key)
@@ -74,7 +79,8 @@ final class ReplicaSetController: QueueingController {
         let now = context.now()
         // Pods first, then the status: it tells what came of them.
         let decided = ReplicaSetReconciler.reconcile(
-            set, pods: owned, siblings: siblings, failure: nil, now: now)
+            set, pods: owned, siblings: siblings, failure: nil, now: now,
+            isReached: context.dataPlane.reaches)
         var problem: (failure: ReplicaSetFailure, error: any Error)?
         for action in decided {
             switch action {
@@ -90,12 +96,19 @@ final class ReplicaSetController: QueueingController {
                 } catch {
                     problem = (ReplicaSetFailure(reason: "FailedDelete", message: text(of: error)), error)
                 }
+            case .reportUnconfirmed(let pod):
+                recorder.record(
+                    pod, type: "Warning", reason: "ProxyNotConfirmed",
+                    message: "Expected every proxy to send the pod new connections by now, found none to "
+                        + "confirm it; it counts as available all the same. See the log of swiftlet for what "
+                        + "keeps the proxy")
             case .updateStatus: break
             case .wake(let seconds): queue.add(key, after: .seconds(seconds))
             }
         }
         let after = ReplicaSetReconciler.reconcile(
-            set, pods: owned, siblings: siblings, failure: problem?.failure, now: now)
+            set, pods: owned, siblings: siblings, failure: problem?.failure, now: now,
+            isReached: context.dataPlane.reaches)
         for case .updateStatus(let status) in after {
             var changed = set
             changed.status = status
@@ -133,7 +146,7 @@ final class ReplicaSetController: QueueingController {
     }
 
     private func delete(_ victims: [Pod], of set: ReplicaSet) async throws {
-        for pod in victims {
+        for pod in victims.prefix(500) {
             var options = DeleteOptions()
             var preconditions = Preconditions()
             preconditions.uid = pod.metadata.uid
@@ -146,6 +159,11 @@ final class ReplicaSetController: QueueingController {
                     message: "Deleted pod: \(pod.metadata.name)")
             } catch let error as APIError where error.isNotFound {
                 continue
+            } catch {
+                recorder.record(
+                    set, type: "Warning", reason: "FailedDelete",
+                    message: "Error deleting: \(text(of: error))")
+                throw error
             }
         }
     }

@@ -9,6 +9,8 @@ public struct ControllerContext: Sendable {
     /// Caches shared by all controllers, one a kind.
     public var informers: InformerSet
     public var logger: Logger
+    /// What the proxies do for pods.
+    public var dataPlane: any DataPlaneView
     /// The present time, as it is written into statuses. Injected, so that deadlines can be tested.
     public var now: @Sendable () -> Time
     /// What pauses go by.
@@ -16,12 +18,14 @@ public struct ControllerContext: Sendable {
 
     public init(
         client: KubernetesClient, informers: InformerSet, logger: Logger,
+        dataPlane: any DataPlaneView = NoDataPlane(),
         now: @escaping @Sendable () -> Time = { Time.now() },
         clock: any Clock<Duration> = ContinuousClock()
     ) {
         self.client = client
         self.informers = informers
         self.logger = logger
+        self.dataPlane = dataPlane
         self.now = now
         self.clock = clock
     }
@@ -38,6 +42,16 @@ public struct ControllerContext: Sendable {
                 logger.info("what the server offers cannot be found out yet", metadata: ["error": "\(error)"])
                 try await clock.sleep(for: backoff.next(random: .random(in: 0..<1)))
             }
+        }
+    }
+
+    /// Waits for the data plane to be known, but not for ever.
+    func waitForDataPlane() async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await dataPlane.waitUntilKnown() }
+            group.addTask { try? await clock.sleep(for: .seconds(10)) }
+            await group.next()
+            group.cancelAll()
         }
     }
 

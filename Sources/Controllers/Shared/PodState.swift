@@ -35,6 +35,13 @@ extension Pod {
         return since.seconds + minReadySeconds <= now.seconds
     }
 
-    /// How often its containers were restarted, at most.
+    /// How often its containers were restarted, at most; sidecars apart.
     var restarts: Int { status.containerStatuses.map(\.restartCount).max() ?? 0 }
+
+    /// How often its sidecars were restarted, at most.
+    var sidecarRestarts: Int {
+        let sidecars = Set(spec.initContainers.filter { $0.restartPolicy == "Always" }.map(\.name))
+        return status.initContainerStatuses.filter { sidecars.contains($0.name) }.map(\.restartCount).max()
+            ?? 0
+    }
 }

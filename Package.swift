@@ -177,6 +177,15 @@ let package = Package(
             dependencies: ["APILoad", "BenchmarkSupport", "HTTPService", "KubernetesClient"],
             path: "Benchmarks/API", swiftSettings: strict),
 
+        // An open-loop client, which runs in the network namespace that it is started in.
+        .executableTarget(
+            name: "rollout-load", dependencies: ["CLinux"], path: "Benchmarks/RolloutLoad",
+            swiftSettings: strict),
+        .executableTarget(
+            name: "bench-rollout",
+            dependencies: ["BenchmarkSupport", "CLinux", "KubernetesAPI", "KubernetesClient"],
+            path: "Benchmarks/Rollout", swiftSettings: strict),
+
         // Tests: one target a room.
         .target(
             name: "HostileInput", dependencies: ["KubernetesJSON"], path: "Tests/HostileInput",
@@ -217,7 +226,7 @@ let package = Package(
                 "KubernetesAPI", "KubernetesClient", "KubernetesJSON", "HTTPService", nioPosix, logging, yams,
             ]),
         tests("Netlink", ["CLinux"]),
-        tests("Cluster", ["KubernetesJSON", yams]),
+        tests("Cluster", ["KubernetesAPI", "KubernetesJSON", "Netlink", "NodeAgent", yams]),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [

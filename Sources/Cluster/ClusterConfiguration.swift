@@ -28,6 +28,9 @@ public struct ClusterConfiguration: Sendable, Equatable {
     /// The domain of Service names.
     public var clusterDomain = "cluster.local"
 
+    /// Whether the end of a pod, and a rollout, wait for the data plane. Only a test wants it otherwise.
+    public var hasGates = true
+
     /// An audit policy (`audit.k8s.io/v1` Policy); nil: no request is kept.
     public var auditPolicyFile: String?
     /// The file that audit events go to; "-" is the standard output.

@@ -18,6 +18,14 @@ struct NodeNetwork: Sendable {
     /// The node's address, as text.
     var address: String { nodeAddress.description }
 
+    /// Where the node's own processes talk to its pods from: its address, and where routes to pods begin.
+    var nodeAddresses: Set<IPAddress> {
+        var addresses: Set<IPAddress> = [nodeAddress]
+        // The gateway of the node's pods.
+        if let gateway = nodeRange.address.advanced(by: 1) { addresses.insert(gateway) }
+        return addresses
+    }
+
     /// - Throws: ``ClusterError`` with code `badConfiguration`, or `PodNetworkError` if the machine has no address.
     init(_ configuration: ClusterConfiguration, logger: Logger) throws {
         self.configuration = configuration

@@ -30,6 +30,7 @@ struct Rooms: Sendable {
     private let registry: ImageRegistry
     private let agent: NodeAgent
     private let proxy: ServiceProxy
+    private let traffic: ServiceTraffic
     private let dns: DNSServer
 
     /// Opens the store, makes keys, network and runtime ready, and lets the API server listen.
@@ -65,11 +66,15 @@ struct Rooms: Sendable {
             let count = informers.unsyncedCount
             return count == 0 ? nil : "\(count) informers not started yet"
         }
+        proxy = ServiceProxy(network.proxyConfiguration, informers: informers, logger: log("proxy"))
+        traffic = ServiceTraffic(
+            informers: informers, dataPlane: proxy.revision, nodeAddresses: network.nodeAddresses,
+            logger: log("traffic"))
         controllers = ControllerManager(
             ControllerContext(
                 client: client("system:kube-controller-manager", as: "kube-controller-manager"),
-                informers: informers,
-                logger: log("controllers")),
+                informers: informers, logger: log("controllers"),
+                dataPlane: configuration.hasGates ? traffic : NoDataPlane()),
             certificateAuthority: keys.authority.certificatePEM,
             signToken: { account, secret in
                 try keys.tokens.sign(
@@ -86,7 +91,6 @@ struct Rooms: Sendable {
         scheduler = Scheduler(
             client: client("system:kube-scheduler", as: "kube-scheduler"), informers: informers,
             logger: log("scheduler"))
-        proxy = ServiceProxy(network.proxyConfiguration, informers: informers, logger: log("proxy"))
         dns = try DNSServer(
             configuration: try network.dnsConfiguration, informers: informers, logger: log("dns"))
         (containerd, registry) = try await runtime
@@ -96,7 +100,7 @@ struct Rooms: Sendable {
                 "system:node:\(configuration.nodeName)", as: "kubelet",
                 groups: ["system:nodes", "system:authenticated"]),
             informers: informers, runtime: containerd.runtime,
-            gate: ServiceGate(informers: informers, dataPlane: proxy.revision), logger: log("node"))
+            traffic: configuration.hasGates ? traffic : NoServices(), logger: log("node"))
         node.connect(agent.api)
         try await agent.register()
     }
@@ -123,6 +127,7 @@ struct Rooms: Sendable {
             Room("informers") { [informers] in try await informers.run() },
             Room("containerd") { [containerd] in try await containerd.supervise() },
             Room("proxy") { [proxy] in try await proxy.run() },
+            Room("traffic") { [traffic] in await traffic.run() },
             Room("dns") { [dns] in try await dns.run() },
             Room("controllers") { [controllers] in try await controllers.run() },
             Room("scheduler") { [scheduler] in try await scheduler.run() },

@@ -48,6 +48,10 @@ struct Up: AsyncParsableCommand {
     @Option(help: "Least severe log messages to show: trace, debug, info, notice, warning, error.")
     var logLevel = LogLevel.notice
 
+    /// For tests that must see what is lost without them.
+    @Flag(inversion: .prefixedNo, help: .hidden)
+    var trafficGates = true
+
     @Flag(help: .hidden)
     var detached = false
 
@@ -58,6 +62,7 @@ struct Up: AsyncParsableCommand {
         configuration.nodeAddress = nodeAddress
         configuration.podCIDR = podCIDR
         try configuration.setServiceCIDR(serviceCIDR)
+        configuration.hasGates = trafficGates
         audit.apply(to: &configuration)
         if detach {
             try Preparation.check(configuration)

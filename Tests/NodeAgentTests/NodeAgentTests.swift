@@ -83,7 +83,7 @@ import Testing
             try await until { node.api.pod("one") == nil }
             try await following
             #expect(logs.text.hasSuffix("bye\n"))
-            #expect(node.gate.passed.withLock { $0 } == ["one"])
+            #expect(Set(node.traffic.passed.withLock { $0 }) == ["one"])
             try await until { try await node.supervisor.runtime.sandboxes(podUID: nil).isEmpty }
             try await until { Files.list("\(node.folder.path)/agent/pods").isEmpty }
             try await until { Files.list("\(node.folder.path)/logs").isEmpty }
@@ -206,12 +206,15 @@ import Testing
     }
 }
 
-/// Notes the pods that wait at it and lets them pass.
-final class NotingGate: TerminationGate {
+/// Notes the pods that come to the gates and lets them pass.
+final class NotingTraffic: PodTraffic {
     let passed = Mutex<[String]>([])
-    func waitUntilUnreachable(_ pod: Pod, limit: Duration) async {
+    func standing(of pod: Pod) -> TrafficStanding {
         passed.withLock { $0.append(pod.metadata.name) }
+        return .left
     }
+    func changes() -> AsyncStream<Void> { AsyncStream { $0.yield() } }
+    func connections(to pod: Pod) async throws -> PodConnections { PodConnections() }
 }
 
 /// A node with a containerd of its own and an API server in memory.
@@ -219,7 +222,7 @@ private final class Node: Sendable {
     let folder: TemporaryFolder
     let api = FakeAPI()
     let client: KubernetesClient
-    let gate = NotingGate()
+    let traffic = NotingTraffic()
     let supervisor: ContainerdSupervisor
     private let registry: ImageRegistry
     private let running: Mutex<(agent: NodeAgent, task: Task<Void, any Error>)>
@@ -271,17 +274,17 @@ private final class Node: Sendable {
         try await supervisor.start()
         client = KubernetesClient(transport: InProcessTransport(responder: api, user: "node", groups: []))
         running = Mutex(
-            try await Self.start(client, folder.path, supervisor.runtime, gate, logger))
+            try await Self.start(client, folder.path, supervisor.runtime, traffic, logger))
     }
 
     private static func start(
-        _ client: KubernetesClient, _ folder: String, _ runtime: CRIRuntime, _ gate: NotingGate,
+        _ client: KubernetesClient, _ folder: String, _ runtime: CRIRuntime, _ traffic: NotingTraffic,
         _ logger: Logger
     ) async throws -> (agent: NodeAgent, task: Task<Void, any Error>) {
         let informers = InformerSet(client: client, logger: logger)
         let agent = try await NodeAgent(
             configuration: configuration(folder), client: client, informers: informers, runtime: runtime,
-            gate: gate,
+            traffic: traffic,
             logger: logger)
         try await agent.register()
         let task = Task {
@@ -308,7 +311,7 @@ private final class Node: Sendable {
         let task = running.withLock { $0.task }
         task.cancel()
         _ = await task.result
-        let next = try await Self.start(client, folder.path, supervisor.runtime, gate, logger)
+        let next = try await Self.start(client, folder.path, supervisor.runtime, traffic, logger)
         running.withLock { $0 = next }
     }
 

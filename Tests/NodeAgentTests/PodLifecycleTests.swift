@@ -246,6 +246,19 @@ struct Scene {
         #expect(
             scene.pod.status.conditions.first { $0.type == "Ready" }?.message
                 == "containers with unready status: [main]")
+        // Its end takes its time, and is asked for once.
+        #expect(scene.step().actions.isEmpty)
+        scene.lifecycle.containerEnded("main-0")
+        #expect(scene.step().actions.count == 1)
+    }
+
+    @Test func whatIsToBeRestartedLeavesItsServicesFirst() {
+        var scene = Scene()
+        scene.addSandbox()
+        scene.start("main")
+        scene.probes["main-0"] = ProbeResults(isStarted: true, isReady: true, failure: .liveness)
+        _ = scene.step()
+        #expect(scene.pod.status.conditions.first { $0.type == "Ready" }?.status == "False")
     }
 
     @Test func afterARebootThePodGetsANewSandbox() {
@@ -289,9 +302,14 @@ struct Scene {
         _ = scene.step()
         #expect(scene.step().wakeAfter == .seconds(60))
         scene.now += .seconds(61)
-        #expect(scene.step().actions.contains(.stopSandbox(id: "s0")))
+        let kill = PodAction.killContainer(id: "main-0", name: "main", message: "Stopping container main")
+        #expect(scene.step().actions == [kill])
         #expect(scene.pod.status.phase == "Failed")
         #expect(scene.pod.status.reason == "DeadlineExceeded")
+        // It keeps its network to its end.
+        #expect(scene.step().actions.isEmpty)
+        scene.exit("main", code: 137)
+        #expect(scene.step().actions == [.stopSandbox(id: "s0")])
     }
 
     @Test func onlyTwoAttemptsAreKept() {

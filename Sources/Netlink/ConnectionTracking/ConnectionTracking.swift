@@ -9,6 +9,17 @@ public struct ConnectionTuple: Sendable, Hashable {
     public var destinationPort: UInt16
     /// The transport protocol's number: 6 TCP, 17 UDP, 132 SCTP.
     public var transportProtocol: UInt8
+
+    package init(
+        source: IPAddress, destination: IPAddress, sourcePort: UInt16, destinationPort: UInt16,
+        transportProtocol: UInt8
+    ) {
+        self.source = source
+        self.destination = destination
+        self.sourcePort = sourcePort
+        self.destinationPort = destinationPort
+        self.transportProtocol = transportProtocol
+    }
 }
 
 /// A connection that the kernel keeps track of.
@@ -21,8 +32,22 @@ public struct TrackedConnection: Sendable, Hashable {
     public var tcpState: UInt8?
     /// The bits `IPS_…`: 2 means that an answer was seen.
     public var status: UInt32
+    /// Seconds until the kernel forgets the connection if no further packet comes.
+    public var secondsLeft: UInt32?
     /// The attribute that names the connection to the kernel, as the kernel wrote it.
     let name: [UInt8]
+
+    package init(
+        original: ConnectionTuple, reply: ConnectionTuple, tcpState: UInt8?, status: UInt32,
+        secondsLeft: UInt32? = nil, name: [UInt8] = []
+    ) {
+        self.original = original
+        self.reply = reply
+        self.tcpState = tcpState
+        self.status = status
+        self.secondsLeft = secondsLeft
+        self.name = name
+    }
 
     /// Whether the connection's first packet still waits for an answer.
     public var isHalfOpen: Bool { tcpState == 1 || tcpState == 2 && status & 2 == 0 }
@@ -190,7 +215,8 @@ public struct ConnectionTracking: Sendable {
         let tcp = attributes[CTA_PROTOINFO]?.attributes[CTA_PROTOINFO_TCP]?.attributes
         return TrackedConnection(
             original: original, reply: reply, tcpState: tcp?[CTA_PROTOINFO_TCP_STATE]?.integer(),
-            status: attributes[CTA_STATUS]?.bigEndian() ?? 0, name: Array(name.payload))
+            status: attributes[CTA_STATUS]?.bigEndian() ?? 0,
+            secondsLeft: attributes[CTA_TIMEOUT]?.bigEndian(), name: Array(name.payload))
     }
 
     private static func tuple(_ attributes: Attributes) -> ConnectionTuple? {

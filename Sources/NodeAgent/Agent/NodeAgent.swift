@@ -29,20 +29,21 @@ public final class NodeAgent: Sendable {
 
     /// - Parameters:
     ///   - informers: must run, or come to run, for as long as the agent does.
-    ///   - gate: what a pod waits for before its containers are told to stop.
+    ///   - traffic: what Services send to pods; a pod's end waits for it to cease.
     public convenience init(
         configuration: NodeConfiguration, client: KubernetesClient, informers: InformerSet,
         runtime: CRIRuntime,
-        gate: any TerminationGate = OpenGate(), logger: Logger
+        traffic: any PodTraffic = NoServices(), logger: Logger
     ) async throws {
         try await self.init(
-            configuration: configuration, client: client, informers: informers, service: runtime, gate: gate,
+            configuration: configuration, client: client, informers: informers, service: runtime,
+            traffic: traffic,
             clock: .system, logger: logger)
     }
 
     package init(
         configuration: NodeConfiguration, client: KubernetesClient, informers: InformerSet,
-        service runtime: any RuntimeService, gate: any TerminationGate, clock: AgentClock, logger: Logger
+        service runtime: any RuntimeService, traffic: any PodTraffic, clock: AgentClock, logger: Logger
     ) async throws {
         let folders = configuration.folders
         // Secrets of pods are in here: nobody else on the node looks into them.
@@ -60,7 +61,7 @@ public final class NodeAgent: Sendable {
             configuration: configuration, client: client, services: informers.informer(Service.self),
             runtime: runtime, volumes: VolumeManager(client: client, folders: folders, clock: clock),
             recorder: EventRecorder(client: client, component: "kubelet", host: configuration.nodeName),
-            gate: gate, clock: clock, logger: logger, starts: Turnstile(width: 6),
+            traffic: traffic, clock: clock, logger: logger, starts: Turnstile(width: 6),
             allocatable: facts.allocatable, memoryCapacity: facts.memory)
         registration = NodeRegistration(
             configuration: configuration, facts: facts, client: client, runtime: runtime, clock: clock,

@@ -13,7 +13,7 @@ package struct PodContext: Sendable {
     package var runtime: any RuntimeService
     package var volumes: VolumeManager
     package var recorder: EventRecorder
-    package var gate: any TerminationGate
+    package var traffic: any PodTraffic
     package var clock: AgentClock
     package var logger: Logger
     /// How many sandboxes and containers are started at a time; more only get in each other's way.

@@ -28,6 +28,11 @@ package actor PodWorker {
     private var expectedExits: Set<String> = []
     private var wasReady: Set<String>
     private var termination: Task<Void, Never>?
+    private var haste = Haste(grace: .zero)
+    /// What the gates that a terminating pod has passed say in its status.
+    private var gateConditions: [PodCondition] = []
+    /// Whether the pod was on its way out before this worker knew it.
+    private let wasTerminating: Bool
     private var pull: Task<Result<String, ContainerStartFailure>, Never>?
 
     package init(pod: Pod, context: PodContext, claim: @escaping @Sendable ([String]) -> Set<String>) {
@@ -37,6 +42,7 @@ package actor PodWorker {
         var logger = context.logger
         logger[metadataKey: "pod"] = "\(pod.key)"
         self.logger = logger
+        wasTerminating = pod.metadata.deletionTimestamp != nil
         wasReady = Set(
             (pod.status.containerStatuses + pod.status.initContainerStatuses).filter(\.ready).map(
                 \.containerID))
@@ -226,7 +232,11 @@ package actor PodWorker {
         let builder = PodStatusBuilder(
             nodeAddresses: context.configuration.addresses, wall: context.clock.wall,
             terminationMessages: terminationMessages)
-        let status = builder.status(pod, observation, lifecycle)
+        var status = builder.status(pod, observation, lifecycle)
+        for condition in gateConditions
+        where !status.conditions.contains(where: { $0.type == condition.type }) {
+            status.conditions.append(condition)
+        }
         guard status != pod.status else { return true }
         do {
             let answer = try await context.client.patch(
@@ -269,22 +279,45 @@ package actor PodWorker {
         case .removeSandbox(let id):
             await attempt("remove the sandbox") { try await context.runtime.removeSandbox(id) }
         case .startContainer(let name, let attempt): await startContainer(name, attempt)
-        case .killContainer(let id, let name, let message): await kill(id, name, message)
+        case .killContainer(let id, let name, let message): kill(id, name, message)
         case .removeContainer(let id):
             await attempt("remove a container") { try await context.runtime.removeContainer(id) }
         case .report(let name, let type, let reason, let message):
             context.event(pod, type, reason, message, container: pod.container(name))
         case .terminate(let grace):
-            let terminator = PodTerminator(context: context, pod: pod, observation: observation)
+            haste = Haste(grace: grace)
+            let terminator = terminator()
             termination = Task {
-                await terminator.run(grace: grace)
+                await terminator.run()
                 self.hasStopped()
             }
         case .hasten(let grace):
-            let terminator = PodTerminator(context: context, pod: pod, observation: observation)
+            let terminator = terminator()
             Task { await terminator.hasten(grace: grace) }
         case .finish: await finish()
         }
+    }
+
+    private func terminator() -> PodTerminator {
+        PodTerminator(
+            context: context, pod: pod, observation: observation, elapsed: elapsed, haste: haste
+        ) { [weak self] report in
+            await self?.hasPassed(report)
+        }
+    }
+
+    /// How long ago the deletion was asked for, if that was before this worker's time. (Times of the API have
+    /// seconds; the one that may be counted too much is left out.)
+    private var elapsed: Duration {
+        guard wasTerminating, let deadline = pod.metadata.deletionTimestamp else { return .zero }
+        let asked = deadline.seconds - (pod.metadata.deletionGracePeriodSeconds ?? 0)
+        return .seconds(max(0, context.clock.wall.seconds - asked - 1))
+    }
+
+    private func hasPassed(_ report: GateReport) {
+        context.event(pod, report.isWarning ? "Warning" : "Normal", report.reason, report.message)
+        gateConditions.append(report.condition(at: context.clock.wall))
+        signal.yield()
     }
 
     private func hasStopped() {
@@ -356,18 +389,22 @@ package actor PodWorker {
         }
     }
 
-    private func kill(_ id: String, _ name: String, _ message: String) async {
+    /// Ends a container that is to start anew or whose pod has ended: first it leaves its Services, which the
+    /// status as published has brought about.
+    private func kill(_ id: String, _ name: String, _ message: String) {
         let container = pod.container(name)
         context.event(pod, "Normal", "Killing", message, container: container)
-        let grace =
-            container?.livenessProbe?.terminationGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds
-            ?? 30
-        if let hook = container?.lifecycle?.preStop, let container, let sandbox = observation.readySandbox {
-            let starter = ContainerStarter(context: context, pod: pod, sandbox: sandbox, volumes: volumes)
-            _ = await starter.run(hook, container, id, limit: .seconds(max(1, grace)))
-        }
-        await attempt("stop container \(name)") {
-            try await context.runtime.stopContainer(id, grace: .seconds(max(0, grace)))
+        let grace = Duration.seconds(
+            max(
+                0,
+                container?.livenessProbe?.terminationGracePeriodSeconds
+                    ?? pod.spec.terminationGracePeriodSeconds ?? 30))
+        let ending = ContainerEnding(
+            context: context, pod: pod, sandbox: observation.readySandbox, volumes: volumes, grace: grace)
+        Task {
+            await ending.run(id, container)
+            self.lifecycle.containerEnded(id)
+            self.signal.yield()
         }
     }
 

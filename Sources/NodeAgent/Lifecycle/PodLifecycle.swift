@@ -31,6 +31,8 @@ package struct PodLifecycle: Sendable {
     /// A reason for the whole pod to have failed, such as DeadlineExceeded.
     package private(set) var failure: WaitingReason?
 
+    /// Containers that are being ended, by id.
+    private var ending: Set<String> = []
     private var restarts: [String: BackOff] = [:]
     private var pulls: [String: (backOff: BackOff, failedAt: Duration)] = [:]
     private var starts: [String: (backOff: BackOff, failedAt: Duration)] = [:]
@@ -66,6 +68,9 @@ package struct PodLifecycle: Sendable {
     }
 
     package mutating func sandboxCreated() { sandboxes.backOff = .quick }
+
+    /// The shell is done with a `killContainer`.
+    package mutating func containerEnded(_ id: String) { ending.remove(id) }
 
     /// The shell has taken the pod down: no container runs any more, its address is given back.
     package mutating func stopped() { termination = .stopped }
@@ -125,13 +130,14 @@ package struct PodLifecycle: Sendable {
 
     /// The pod has reached its final phase: whatever runs (sidecars, or all after a deadline) is stopped, and
     /// the network address given back; dead containers stay for their logs.
-    private func end(_ observation: PodObservation) -> Decision {
+    private mutating func end(_ observation: PodObservation) -> Decision {
         var decision = Decision()
-        for container in observation.containers where container.state == .running {
-            decision.actions.append(
-                .killContainer(
-                    id: container.id, name: container.name, message: "Stopping container \(container.name)"))
+        let running = observation.containers.filter { $0.state == .running }
+        for container in running {
+            kill(container, "Stopping container \(container.name)", into: &decision)
         }
+        // They need the network to their end.
+        guard running.isEmpty else { return decision }
         for sandbox in observation.sandboxes where sandbox.isReady {
             decision.actions.append(.stopSandbox(id: sandbox.id))
         }
@@ -244,14 +250,11 @@ package struct PodLifecycle: Sendable {
         switch newest.state {
         case .running where belongs:
             guard let failed = observation.probeResults(newest).failure else { return }
-            decision.actions.append(
-                .killContainer(
-                    id: newest.id, name: name,
-                    message: "Container \(name) failed \(failed.rawValue) probe, will be restarted"))
+            kill(
+                newest, "Container \(name) failed \(failed.rawValue) probe, will be restarted",
+                into: &decision)
         case .running, .unknown:
-            decision.actions.append(
-                .killContainer(id: newest.id, name: name, message: "Container \(name) is in an unknown state")
-            )
+            kill(newest, "Container \(name) is in an unknown state", into: &decision)
         case .created:
             // Created and never started: this program or the runtime ended in between.
             decision.actions.append(.removeContainer(id: newest.id))
@@ -279,6 +282,15 @@ package struct PodLifecycle: Sendable {
                 if waiting[name]?.reason == "CrashLoopBackOff" { waiting[name] = nil }
             }
         }
+    }
+
+    /// Has a container ended, once: it takes its time.
+    private mutating func kill(
+        _ container: ContainerObservation, _ message: String, into decision: inout Decision
+    ) {
+        guard ending.insert(container.id).inserted else { return }
+        decision.actions.append(
+            .killContainer(id: container.id, name: container.name, message: message))
     }
 
     /// The wait that is left before the container may start again. The first restart is immediate.

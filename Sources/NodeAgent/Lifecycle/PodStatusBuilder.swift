@@ -97,7 +97,10 @@ package struct PodStatusBuilder: Sendable {
             let probes = observation.probeResults(newest)
             status.state.running = ContainerStateRunning(startedAt: Time(nanoseconds: newest.startedAt))
             status.started = probes.isStarted
-            status.ready = isInit && !container.isSidecar ? false : probes.isStarted && probes.isReady
+            // What is to be restarted leaves its Services first.
+            status.ready =
+                isInit && !container.isSidecar
+                ? false : probes.isStarted && probes.isReady && probes.failure == nil
         case .created:
             status.state.waiting = (reason ?? .creating).asState
             status.started = false

@@ -1,27 +1,25 @@
 import ContainerRuntime
 import KubernetesAPI
+import Synchronization
 
-/// Takes a pod down, gate by gate: proxies, preStop, stop signal, grace period, SIGKILL, network.
+/// Takes a pod down, gate by gate: proxies, connections, preStop, stop signal, grace period, SIGKILL, network.
 package struct PodTerminator: Sendable {
     package var context: PodContext
     package var pod: Pod
     package var observation: PodObservation
-
-    package init(context: PodContext, pod: Pod, observation: PodObservation) {
-        self.context = context
-        self.pod = pod
-        self.observation = observation
-    }
+    /// How much of the grace period was over when this program came to it: the pod was on its way already.
+    package var elapsed: Duration
+    package var haste: Haste
+    /// Is told of each gate that the pod passes.
+    package var passed: @Sendable (GateReport) async -> Void
 
     /// Returns once nothing of the pod runs any more and its address is given back. Tries again when the
     /// runtime fails, for as long as the task runs.
-    package func run(grace: Duration) async {
-        let begin = context.clock.now()
-        let plan = TerminationPlan(grace: grace)
+    package func run() async {
+        let begin = context.clock.now() - elapsed
         let running = observation.containers.filter { $0.state == .running }
-        if !running.isEmpty, plan.gateLimit > .zero {
-            await context.gate.waitUntilUnreachable(pod, limit: plan.gateLimit)
-        }
+        if !running.isEmpty { await passGates() }
+        let plan = TerminationPlan(grace: haste.grace)
         let sidecars = Set(pod.spec.initContainers.filter(\.isSidecar).map(\.name))
         await withTaskGroup(of: Void.self) { group in
             for container in running where !sidecars.contains(container.name) {
@@ -38,8 +36,24 @@ package struct PodTerminator: Sendable {
         }
     }
 
-    /// Shortens the grace period of containers that are being stopped.
+    private func passGates() async {
+        let plan = TerminationPlan(grace: haste.grace, annotations: pod.metadata.annotations)
+        if let mistake = plan.mistake {
+            context.event(pod, "Warning", "InvalidTrafficGrace", mistake)
+        }
+        let limit = plan.gateLimit - elapsed
+        guard limit > .zero else { return }
+        let keeper = GateKeeper(traffic: context.traffic, clock: context.clock)
+        let walk = Task { await keeper.pass(pod, limit: limit, report: passed) }
+        haste.interrupts(walk)
+        await walk.value
+        haste.interrupts(nil)
+    }
+
+    /// Shortens the grace period, and opens the gates, of a pod that is being taken down.
     package func hasten(grace: Duration) async {
+        // Whoever still stands at the gates goes on by itself, with less time.
+        if haste.shorten(to: grace), grace > .zero { return }
         await withTaskGroup(of: Void.self) { group in
             for container in observation.containers where container.state == .running {
                 group.addTask { try? await context.runtime.stopContainer(container.id, grace: grace) }
@@ -88,5 +102,27 @@ package struct PodTerminator: Sendable {
                 try? await context.clock.sleep(backOff.delay)
             }
         }
+    }
+}
+
+/// The grace period of a pod that is being taken down; it may get shorter on the way.
+package final class Haste: Sendable {
+    private let state: Mutex<(grace: Duration, walk: Task<Void, Never>?)>
+
+    package init(grace: Duration) { state = Mutex((grace, nil)) }
+
+    package var grace: Duration { state.withLock { $0.grace } }
+
+    /// What ends at once when the grace period gets shorter.
+    func interrupts(_ walk: Task<Void, Never>?) { state.withLock { $0.walk = walk } }
+
+    /// - Returns: whether there was something to end.
+    func shorten(to grace: Duration) -> Bool {
+        let walk = state.withLock { state in
+            state.grace = min(state.grace, grace)
+            return state.walk
+        }
+        walk?.cancel()
+        return walk != nil
     }
 }

@@ -1,0 +1,52 @@
+public import KubernetesAPI
+
+/// What Services send to pods, as the data plane has it: what a pod's end waits for.
+public protocol PodTraffic: Sendable {
+    /// How the pod stands with the data plane now.
+    func standing(of pod: Pod) -> TrafficStanding
+
+    /// Yields once, and again each time that somebody's standing may have changed.
+    func changes() -> AsyncStream<Void>
+
+    /// The connections that the pod has through its Services, counted in the kernel.
+    func connections(to pod: Pod) async throws -> PodConnections
+}
+
+/// How a pod stands with the data plane; ordered by what comes to the pod.
+public enum TrafficStanding: Int, Sendable, Hashable, Comparable {
+    /// No Service has the pod among its endpoints.
+    case apart
+    /// The pod is an endpoint of Services, and every proxy has confirmed that none sends it anything new.
+    case left
+    /// New connections come to the pod only because its Service has no other endpoint that could serve (KEP-1669).
+    case lastResort
+    /// New connections come to the pod.
+    case reached
+    /// What the data plane does is not known yet: this program has just started.
+    case unknown
+
+    public static func < (left: TrafficStanding, right: TrafficStanding) -> Bool {
+        left.rawValue < right.rawValue
+    }
+}
+
+/// The connections that a pod has through its Services.
+public struct PodConnections: Sendable, Hashable {
+    /// Those that are open in both directions, or opening.
+    public var open: Int
+    /// Whether there are any that carried a packet in the last seconds, those that ended since included.
+    public var areRecent: Bool
+
+    public init(open: Int = 0, areRecent: Bool = false) {
+        self.open = open
+        self.areRecent = areRecent
+    }
+}
+
+/// A node without Services: nothing waits for them.
+public struct NoServices: PodTraffic {
+    public init() {}
+    public func standing(of pod: Pod) -> TrafficStanding { .apart }
+    public func changes() -> AsyncStream<Void> { AsyncStream { $0.finish() } }
+    public func connections(to pod: Pod) async throws -> PodConnections { PodConnections() }
+}

@@ -23,7 +23,20 @@ final class Exchange: ChannelInboundHandler {
         }
     }
 
+    /// `/api?delay=MILLISECONDS` is answered that much later, ten seconds at most.
     private func answer(_ request: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        guard let delay = site.delay(request.uri) else {
+            respond(request, context)
+            return
+        }
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        context.eventLoop.scheduleTask(in: .milliseconds(delay)) {
+            let (exchange, context) = bound.value
+            exchange.respond(request, context)
+        }
+    }
+
+    private func respond(_ request: HTTPRequestHead, _ context: ChannelHandlerContext) {
         let page = site.page(request.method, request.uri)
         var head = HTTPResponseHead(version: request.version, status: page.status)
         head.headers.add(name: "content-type", value: page.type)

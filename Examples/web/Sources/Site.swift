@@ -11,6 +11,13 @@ struct Site: Sendable {
         var text: String
     }
 
+    /// The delay that a target asks for, in milliseconds: what a slow page is to test with.
+    func delay(_ target: String) -> Int64? {
+        guard let query = target.split(separator: "?").dropFirst().first else { return nil }
+        let wanted = query.split(separator: "&").first { $0.hasPrefix("delay=") }
+        return wanted.flatMap { Int64($0.dropFirst(6)) }.map { min(max($0, 0), 10_000) }
+    }
+
     func page(_ method: HTTPMethod, _ target: String) -> Page {
         guard method == .GET || method == .HEAD else {
             return Page(status: .methodNotAllowed, type: "text/plain", text: "only GET and HEAD\n")

@@ -5,6 +5,7 @@ import NIOPosix
 
 // A web application as small as they come: it knows its version and the pod it runs in.
 //   PORT (3000)   where it listens
+//   UDP_PORT       where it answers datagrams as well; nowhere without it
 //   VERSION       baked into the image: web:1.0, web:2.0
 //   HOSTNAME      the pod's name, set by the container runtime
 
@@ -26,11 +27,16 @@ func hostname() -> String {
     return String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
 }
 
-let portText = environment("PORT", otherwise: "3000")
-guard let port = Int(portText), (1...65535).contains(port) else {
-    say("web: PORT must be a number from 1 to 65535, not '\(portText)'")
-    exit(2)
+func portNumber(_ name: String, otherwise: String) -> Int {
+    let text = environment(name, otherwise: otherwise)
+    guard let port = Int(text), (1...65535).contains(port) else {
+        say("web: \(name) must be a number from 1 to 65535, not '\(text)'")
+        exit(2)
+    }
+    return port
 }
+
+let port = portNumber("PORT", otherwise: "3000")
 
 let site = Site(
     version: environment("VERSION", otherwise: "dev"), pod: environment("HOSTNAME", otherwise: hostname()))
@@ -41,7 +47,18 @@ for number in [SIGTERM, SIGINT] {
 }
 
 do {
-    let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup(numberOfThreads: 1))
+    let loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    if getenv("UDP_PORT") != nil {
+        _ = try await DatagramBootstrap(group: loops)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(Datagrams(site: site))
+                }
+            }
+            .bind(to: SocketAddress(ipAddress: "0.0.0.0", port: portNumber("UDP_PORT", otherwise: "3001")))
+            .get()
+    }
+    let server = try await ServerBootstrap(group: loops)
         .serverChannelOption(.backlog, value: 1024)
         .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
         .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)

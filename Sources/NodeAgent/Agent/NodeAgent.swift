@@ -223,6 +223,20 @@ public struct NodeTeardown: Sendable {
         self.logger = logger
     }
 
+    /// A removal that was cut off may still be at work, and then the runtime misses a container that it has just
+    /// listed: it is asked again.
+    private func remove(_ sandbox: String) async throws(GRPCError) {
+        for _ in 0..<4 {
+            do {
+                try await runtime.stopSandbox(sandbox)
+                return try await runtime.removeSandbox(sandbox)
+            } catch  where error.code == .notFound {
+                logger.debug("Once more, as something of the pod went meanwhile: \(error)")
+            }
+        }
+        try await runtime.removeSandbox(sandbox)
+    }
+
     /// Stops and removes everything; what cannot be removed is logged and left.
     public func run() async {
         do {
@@ -235,8 +249,7 @@ public struct NodeTeardown: Sendable {
             }
             for sandbox in sandboxes {
                 do {
-                    try await runtime.stopSandbox(sandbox.id)
-                    try await runtime.removeSandbox(sandbox.id)
+                    try await remove(sandbox.id)
                 } catch {
                     logger.warning(
                         "Pod \(sandbox.podNamespace)/\(sandbox.podName) cannot be removed: \(error)")

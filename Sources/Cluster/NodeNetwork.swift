@@ -18,6 +18,9 @@ struct NodeNetwork: Sendable {
     /// The node's address, as text.
     var address: String { nodeAddress.description }
 
+    /// The addresses of the node's pods.
+    var podsOfNode: IPNetwork { nodeRange }
+
     /// Where the node's own processes talk to its pods from: its address, and where routes to pods begin.
     var nodeAddresses: Set<IPAddress> {
         var addresses: Set<IPAddress> = [nodeAddress]

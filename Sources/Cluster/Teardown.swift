@@ -1,6 +1,7 @@
 import CLinux
 import ContainerRuntime
 import Glibc
+import KubernetesAPI
 import KubernetesClient
 import Logging
 import NIOPosix
@@ -74,6 +75,7 @@ public enum Teardown {
         let containerd = ContainerdSupervisor(
             configuration: network.containerd, environment: environment,
             group: MultiThreadedEventLoopGroup.singleton, logger: logger)
+        await drain(network, logger: logger)
         do {
             try await containerd.start()
             await NodeTeardown(
@@ -84,6 +86,20 @@ public enum Teardown {
             // The remains are removed by force then.
             logger.warning(
                 "containerd could not be asked to remove the pods", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Lets nothing new come to the pods, and gives what is under way its time, as a pod's end does.
+    private static func drain(_ network: NodeNetwork, logger: Logger) async {
+        do {
+            try ServiceProxy.withdraw(network.proxyConfiguration, logger: logger)
+            await GateKeeper(traffic: try NodeTraffic(network), clock: .system).pass(
+                Pod(), limit: TerminationPlan.usualGateLimit
+            ) { report in
+                logger.debug("\(report.message)")
+            }
+        } catch {
+            logger.warning("connections to pods are not waited for", metadata: ["error": "\(error)"])
         }
     }
 

@@ -226,7 +226,7 @@ let package = Package(
                 "KubernetesAPI", "KubernetesClient", "KubernetesJSON", "HTTPService", nioPosix, logging, yams,
             ]),
         tests("Netlink", ["CLinux"]),
-        tests("Cluster", ["KubernetesAPI", "KubernetesJSON", "Netlink", "NodeAgent", yams]),
+        tests("Cluster", ["Controllers", "KubernetesAPI", "KubernetesJSON", "Netlink", "NodeAgent", yams]),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [

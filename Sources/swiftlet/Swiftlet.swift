@@ -18,7 +18,8 @@ struct Swiftlet: AsyncParsableCommand {
             """,
         version: Version.swiftlet,
         subcommands: [
-            Up.self, Down.self, Status.self, KubeconfigCommand.self, Image.self, APIServerCommand.self,
+            Up.self, Down.self, Status.self, KubeconfigCommand.self, Image.self, RolloutCommand.self,
+            APIServerCommand.self,
             VersionCommand.self,
         ])
 }

@@ -37,6 +37,11 @@ package struct ConnectionCount: Sendable {
         return result
     }
 
+    /// How many are open or carried a packet in the last seconds: what a pod has to do at present.
+    package func recent(_ connections: [TrackedConnection]) -> Int {
+        connections.count { isForService($0) && timeouts.age(of: $0).map { $0 <= Self.recent } ?? false }
+    }
+
     /// Through a Service, or straight to a port of one: from another node, which has translated the destination,
     /// or from somebody who has looked it up.
     private func isForService(_ connection: TrackedConnection) -> Bool {

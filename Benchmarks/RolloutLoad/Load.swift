@@ -81,14 +81,15 @@ struct Load {
     /// Kept connections that wait for their next request; the one used last is used first.
     private var idle: [Int32] = []
 
-    /// After so long an attempt has failed.
-    private static let patience: UInt64 = 10_000_000_000
+    /// After so many nanoseconds an attempt has failed.
+    private let patience: UInt64
 
-    init(target: Target, mode: Mode, path: String, interval: Double, count: Int) {
+    init(target: Target, mode: Mode, path: String, interval: Double, count: Int, patience: Double) {
         self.target = target
         self.mode = mode
         self.interval = interval
         self.count = count
+        self.patience = UInt64(patience * 1e9)
         let connection = mode == .new ? "Connection: close\r\n" : ""
         request = Array("GET \(path) HTTP/1.1\r\nHost: web\r\n\(connection)\r\n".utf8)
     }
@@ -149,8 +150,8 @@ struct Load {
     }
 
     private mutating func expire(_ now: UInt64) {
-        for index in attempts.indices.reversed() where now > attempts[index].begin + Self.patience {
-            finish(index, .failed("no answer within 10 s, \(attempts[index].stage)"), now)
+        for index in attempts.indices.reversed() where now > attempts[index].begin + patience {
+            finish(index, .failed("no answer in time, \(attempts[index].stage)"), now)
         }
     }
 

@@ -25,7 +25,7 @@ extension EndToEndTests {
             ).output
             let process = try await expect(
                 """
-                '\(Self.load)' \(address) 80 new 100 0 '/api?delay=200' >\(folder.path)/load </dev/null & echo $!
+                '\(Self.load)' \(address) 80 new 100 0 '/api?delay=200' 60 >\(folder.path)/load </dev/null & echo $!
                 """
             ).output.trimmed
             do {
@@ -48,10 +48,14 @@ extension EndToEndTests {
 
         private func withApplication(_ body: () async throws -> Void) async throws {
             try await Cluster.shared.up()
+            // More than the usual five seconds: a busy machine takes its time for everything.
+            let patience =
+                #"{"spec":{"template":{"metadata":{"annotations":{"swiftlet.local/traffic-grace-seconds":"25"}}}}}"#
             try await expect(
                 """
                 kubectl create namespace \(Self.namespace)
                 kubectl apply -n \(Self.namespace) -f Benchmarks/Rollout/rollout.yaml
+                kubectl patch deployment web -n \(Self.namespace) --patch '\(patience)'
                 """)
             try await settle()
             try await body()

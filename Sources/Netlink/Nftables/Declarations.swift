@@ -60,6 +60,10 @@ public struct ChainHook: Sendable, Hashable {
     public static let translateDestination = ChainHook(.nat, .prerouting, priority: -100)
     /// Destination translation of what this machine sends (`priority -100`).
     public static let translateOwnDestination = ChainHook(.nat, .output, priority: -100)
+    /// Before connection tracking, of what comes in (`priority raw`, -300).
+    public static let beforeTracking = ChainHook(.filter, .prerouting, priority: -300)
+    /// Before connection tracking, of what this machine sends (`priority raw`, -300).
+    public static let beforeTrackingOwn = ChainHook(.filter, .output, priority: -300)
     /// Source translation (`priority srcnat`, 100).
     public static let translateSource = ChainHook(.nat, .postrouting, priority: 100)
 }

@@ -129,6 +129,8 @@ public enum Expression: Sendable, Hashable {
     case translateDestination(IPAddress.Family, address: Register, port: Register?)
     /// Gives the connection the address of the interface by which it leaves as its source. nft: `masquerade`.
     case masquerade
+    /// `notrack`: no connection tracking entry. Only in chains before connection tracking (priority `raw`).
+    case untracked
     /// Answers that nobody is there. nft: `reject with tcp reset`, `reject`.
     case refuse(Refusal)
 }
@@ -215,6 +217,8 @@ extension Expression {
             }
         case .masquerade:
             Self.write("masq", to: &writer) { _ in }
+        case .untracked:
+            Self.write("notrack", to: &writer) { _ in }
         case .refuse(let refusal):
             Self.write("reject", to: &writer) { writer in
                 switch refusal {

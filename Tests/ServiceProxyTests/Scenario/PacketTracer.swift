@@ -220,7 +220,7 @@ struct PacketTracer {
                     }
                     return .end(.refuse)
                 case .refuse: return .end(.refuse)
-                case .meta, .connection, .addressType, .learn:
+                case .meta, .connection, .addressType, .learn, .untracked:
                     throw Contradiction(description: "the tracer does not know \(expression)")
                 }
             }

@@ -97,6 +97,43 @@ import Testing
         #expect(make("ClusterFirst", own).options == ["ndots:2"])
     }
 
+    @Test func whatResolversWouldNotTakeIsLeftOutAndSaid() {
+        var fine = ResolverConfiguration(
+            servers: ["192.0.2.1", "192.0.2.2", "192.0.2.3"], searches: (0..<32).map { "d\($0).example" })
+        let before = fine
+        #expect(fine.enforceLimits().isEmpty)
+        #expect(fine == before)
+        var many = ResolverConfiguration(
+            servers: ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"],
+            searches: (0..<33).map { "d\($0).example" })
+        let messages = many.enforceLimits()
+        #expect(many == before)
+        #expect(messages.count == 2)
+        #expect(messages.first?.hasSuffix("nameserver line is: 192.0.2.1 192.0.2.2 192.0.2.3") == true)
+        let long = String(repeating: "a", count: 63)
+        var line = ResolverConfiguration(searches: (0..<20).map { "\(long).\(long).d\($0)" })
+        #expect(line.enforceLimits().count == 1)
+        #expect(line.searches.joined(separator: " ").utf8.count <= 2048)
+        #expect(line.searches.count == 15)
+    }
+
+    @Test func podsAskWhatIsBehindALoopbackResolver() {
+        let files = [
+            "/etc/resolv.conf": "nameserver 127.0.0.53\nsearch example.org\noptions edns0\n",
+            "/run/systemd/resolve/resolv.conf": "nameserver 192.0.2.53\nsearch example.org\n",
+            "/plain": "nameserver 192.0.2.1\nnameserver 127.0.0.1\n",
+        ]
+        func host(_ path: String) -> ResolverConfiguration {
+            ResolverConfiguration.host(path) { files[$0] }
+        }
+        #expect(
+            host("/etc/resolv.conf")
+                == ResolverConfiguration(servers: ["192.0.2.53"], searches: ["example.org"]))
+        #expect(host("/plain").servers == ["192.0.2.1", "127.0.0.1"])
+        #expect(host("/nowhere") == ResolverConfiguration())
+        #expect(ResolverConfiguration.host("/l") { $0 == "/l" ? "nameserver ::1" : nil }.servers == ["::1"])
+    }
+
     @Test func aHostNameIsALabel() {
         var pod = Pod(metadata: ObjectMeta(name: String(repeating: "a", count: 62) + "-b", namespace: "ns"))
         #expect(PodName.hostname(pod) == String(repeating: "a", count: 62))

@@ -32,9 +32,10 @@ package struct PodContext: Sendable {
     }
 
     package func sandboxConfiguration(_ pod: Pod, attempt: Int) -> SandboxConfiguration {
-        let host = ResolverConfiguration(parsing: Files.text(configuration.hostResolverFile) ?? "")
-        let resolver = ResolverConfiguration(
+        let host = ResolverConfiguration.host(configuration.hostResolverFile) { Files.text($0) }
+        var resolver = ResolverConfiguration(
             pod, clusterServer: configuration.clusterDNS, domain: configuration.clusterDomain, host: host)
+        for message in resolver.enforceLimits() { event(pod, "Warning", "DNSConfigForming", message) }
         let logs = folders.logs(
             namespace: pod.metadata.namespace, name: pod.metadata.name, uid: pod.metadata.uid)
         return SandboxBuilder(

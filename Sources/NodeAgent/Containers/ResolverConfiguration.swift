@@ -30,6 +30,49 @@ package struct ResolverConfiguration: Sendable, Hashable {
         }
     }
 
+    /// The node's own configuration, as its pods can use it.
+    ///
+    /// Where resolv.conf names only a resolver on loopback (as systemd-resolved has it), which pods cannot reach,
+    /// the servers behind that one are in another file.
+    ///
+    /// - Parameter read: the text of a file; nil if there is none.
+    package static func host(_ path: String, read: (String) -> String?) -> ResolverConfiguration {
+        let own = ResolverConfiguration(parsing: read(path) ?? "")
+        let isLoopback = own.servers.allSatisfy { $0.hasPrefix("127.") || $0 == "::1" }
+        guard !own.servers.isEmpty, isLoopback, let behind = read("/run/systemd/resolve/resolv.conf") else {
+            return own
+        }
+        return ResolverConfiguration(parsing: behind)
+    }
+
+    /// How many servers resolvers take, how many search domains, and how long a line of these may be in bytes
+    /// (core/v1 PodDNSConfig).
+    private static let mostServers = 3
+    private static let mostSearches = 32
+    private static let longestSearchLine = 2048
+
+    /// Leaves out what resolvers would not take.
+    ///
+    /// - Returns: what there is to say about it, as upstream's node agent says it.
+    package mutating func enforceLimits() -> [String] {
+        var messages: [String] = []
+        if servers.count > Self.mostServers {
+            servers.removeLast(servers.count - Self.mostServers)
+            messages.append(
+                "Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: "
+                    + servers.joined(separator: " "))
+        }
+        let before = searches.count
+        if searches.count > Self.mostSearches { searches.removeLast(searches.count - Self.mostSearches) }
+        while searches.joined(separator: " ").utf8.count > Self.longestSearchLine { searches.removeLast() }
+        if searches.count < before {
+            messages.append(
+                "Search Line limits were exceeded, some search paths have been omitted, the applied search line is: "
+                    + searches.joined(separator: " "))
+        }
+        return messages
+    }
+
     /// A pod's configuration.
     ///
     /// - Parameter host: the node's own configuration.

@@ -44,7 +44,7 @@ final class LoopbackSocket: Sendable {
         descriptor = socket(AF_INET, Int32(type.rawValue), 0)
         guard descriptor >= 0 else { throw Failure(call: "socket", number: errno) }
         // A test that waits this long has failed.
-        var patience = timeval(tv_sec: 20, tv_usec: 0)
+        var patience = timeval(tv_sec: 300, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
     }
 
@@ -75,6 +75,17 @@ final class LoopbackSocket: Sendable {
             Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
         }
         guard sent == bytes.count else { throw Failure(call: "send", number: errno) }
+    }
+
+    /// Sends again and again until the kernel takes no more; how many times it took all. What follows on the
+    /// connection may then begin in the middle.
+    func sendUntilFull(_ bytes: [UInt8], atMost most: Int) throws -> Int {
+        for count in 0..<most {
+            let flags = Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)
+            let sent = bytes.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, flags) }
+            if sent < bytes.count { return count }
+        }
+        return most
     }
 
     private func receive(_ count: Int, whole: Bool) throws -> [UInt8] {
@@ -125,4 +136,23 @@ func output(of command: String) throws -> String {
         text += String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
     return text
+}
+
+func temporaryFolder() throws -> String {
+    var template = Array("/tmp/swiftlet-dns-XXXXXX".utf8CString)
+    guard let path = mkdtemp(&template) else {
+        throw LoopbackSocket.Failure(call: "mkdtemp", number: errno)
+    }
+    return String(cString: path)
+}
+
+func removeFolder(_ path: String) {
+    _ = try? output(of: "rm -rf '\(path)'")
+}
+
+/// Writes a file in place, as an editor without a copy does.
+func write(_ text: String, to path: String) throws {
+    guard let file = fopen(path, "w") else { throw LoopbackSocket.Failure(call: "fopen", number: errno) }
+    fputs(text, file)
+    fclose(file)
 }

@@ -1,6 +1,8 @@
 import ClusterDNS
 import Glibc
+import HostileInput
 import Logging
+import Telemetry
 import Testing
 
 /// Real sockets, on loopback.
@@ -77,7 +79,7 @@ import Testing
 
     /// The second server plays the part of the world outside.
     @Test func otherNamesComeFromOtherServers() async throws {
-        try await withServer(domain: "example.com") { outside, outsidePort in
+        try await withServer(loopback(domain: "example.com")) { outside, outsidePort in
             outside.update {
                 $0.setService(
                     ServiceDescription(kind: .addressed([.v4(0xc000_0201)])), namespace: "a", name: "b")
@@ -89,7 +91,7 @@ import Testing
                     namespace: "a")
             }
             let upstream = ListenAddress(address: .v4(0x7f00_0001), port: outsidePort)
-            try await withServer(upstreams: [upstream]) { server, port in
+            try await withServer(loopback(upstreams: [upstream])) { server, port in
                 server.update { [domain = try name("b.a.svc.example.com")] in
                     $0.setService(
                         ServiceDescription(kind: .external(domain)), namespace: "default", name: "out")
@@ -149,7 +151,7 @@ import Testing
             configuration: DNSConfiguration(listen: [
                 ListenAddress(address: .v4(0x7f00_0001), port: taken.port)
             ]),
-            informers: nil, clock: ContinuousClock(), logger: Logger(label: "test"))
+            clock: ContinuousClock(), logger: Logger(label: "test"))
         await #expect(throws: DNSError.self) { try await server.bind() }
     }
 
@@ -184,17 +186,162 @@ import Testing
         }
     }
 
-    private func withServer(
-        domain: String = "cluster.local", upstreams: [ListenAddress] = [],
-        _ body: (DNSServer, UInt16) async throws -> Void
-    ) async throws {
-        let configuration = DNSConfiguration(
+    /// A search path of one round instead of three: the client is a pod.
+    @Test func searchPathsAreCompleted() async throws {
+        try await withServer { server, port in
+            let domain = try name("default")
+            let pod = PodDescription(
+                uid: "1", addresses: [.v4(0x7f00_0001)], search: .standard(namespace: domain))
+            server.updatePods { $0.replace(nil, with: pod) }
+            for socket in try [LoopbackSocket(datagram: port), LoopbackSocket(stream: port)] {
+                let response = try Response(
+                    reading: await socket.ask(query("web.default.default.svc.cluster.local").message()))
+                #expect(
+                    response.answer.answers.map(\.text) == [
+                        "web.default.default.svc.cluster.local. CNAME web.default.svc.cluster.local.",
+                        "web.default.svc.cluster.local. A 10.96.12.34",
+                    ])
+            }
+        }
+        var without = try loopback()
+        without.completesSearchPaths = false
+        try await withServer(without) { server, port in
+            let domain = try name("default")
+            let pod = PodDescription(
+                uid: "1", addresses: [.v4(0x7f00_0001)], search: .standard(namespace: domain))
+            server.updatePods { $0.replace(nil, with: pod) }
+            let response = try Response(
+                reading: await LoopbackSocket(datagram: port).ask(
+                    query("web.default.default.svc.cluster.local").message()))
+            #expect(response.answer.code == .nameError)
+        }
+    }
+
+    /// Two servers that forward to each other: each query would go round for ever.
+    @Test func loopsAreFoundAndLeftOut() async throws {
+        let log = LogStream()
+        let otherLog = LogStream()
+        try await withServer(logger: otherLog.logger) { other, otherPort in
+            let otherAddress = ListenAddress(address: .v4(0x7f00_0001), port: otherPort)
+            try await withServer(logger: log.logger) { server, port in
+                await otherLog.wait(for: "asking other servers")
+                await log.wait(for: "asking other servers")
+                other.useServers([ListenAddress(address: .v4(0x7f00_0001), port: port)])
+                server.useServers([otherAddress])
+                await log.wait(for: "forwards to us what we forward to it")
+                let response = try Response(
+                    reading: await LoopbackSocket(datagram: port).ask(query("example.com").message()))
+                #expect(response.answer.code == .serverFailure)
+            }
+        }
+    }
+
+    @Test func theResolverFileIsFollowed() async throws {
+        let folder = try temporaryFolder()
+        defer { removeFolder(folder) }
+        let path = "\(folder)/resolv.conf"
+        try write("nameserver 192.0.2.1\nsearch one.example\n", to: path)
+        let log = LogStream()
+        var configuration = try loopback()
+        configuration.resolverFile = path
+        try await withServer(configuration, logger: log.logger) { server, _ in
+            // Seen halfway, a file that is being written has none.
+            func expect(_ servers: [String]) async throws {
+                let wanted = try servers.map { ListenAddress(address: try address($0)) }
+                while server.upstreamServers != wanted { await log.wait(for: "asking other servers") }
+            }
+            try await expect(["192.0.2.1"])
+            // Written to, replaced, gone, and there again behind a link.
+            try write("nameserver 192.0.2.2\n", to: path)
+            try await expect(["192.0.2.2"])
+            try write("nameserver 192.0.2.3\nnameserver 127.0.0.1\n", to: "\(folder)/new")
+            #expect(rename("\(folder)/new", path) == 0)
+            try await expect(["192.0.2.3", "127.0.0.1"])
+            #expect(unlink(path) == 0)
+            try await expect([])
+            mkdir("\(folder)/elsewhere", 0o755)
+            try write("nameserver 192.0.2.4\n", to: "\(folder)/elsewhere/real")
+            #expect(symlink("\(folder)/elsewhere/real", path) == 0)
+            try await expect(["192.0.2.4"])
+            try write("nameserver 192.0.2.5\n", to: "\(folder)/elsewhere/real")
+            try await expect(["192.0.2.5"])
+        }
+    }
+
+    @Test func queriesAreCountedAndLogged() async throws {
+        let log = LogStream()
+        let registry = MetricRegistry()
+        var configuration = try loopback()
+        configuration.logsQueries = true
+        try await withServer(configuration, logger: log.logger, metrics: registry) { _, port in
+            let query = try query("web.default.svc.cluster.local", id: 4711)
+            _ = try await LoopbackSocket(datagram: port).ask(query.message())
+            let line = await log.wait(for: "web.default.svc")
+            let pattern =
+                #/127\.0\.0\.1:\d+ - 4711 "A IN web\.default\.svc\.cluster\.local\. udp 47 false 512" NOERROR qr,aa,rd,ra 63 0\.\d{6}s/#
+            #expect(line.wholeMatch(of: pattern) != nil, "\(line)")
+            _ = try await LoopbackSocket(stream: port).ask(query.message())
+            await log.wait(for: "web.default.svc")
+            let text = registry.text()
+            let server = #"server="dns://127.0.0.1:0",zone="cluster.local.",view="""#
+            for line in [
+                #"coredns_dns_requests_total{\#(server),proto="udp",family="1",type="A"} 1"#,
+                #"coredns_dns_requests_total{\#(server),proto="tcp",family="1",type="A"} 1"#,
+                #"coredns_dns_responses_total{\#(server),rcode="NOERROR",plugin="cluster"} 2"#,
+                #"coredns_dns_request_duration_seconds_count{\#(server)} 2"#,
+            ] {
+                #expect(text.contains(line), "\(line) in \(text)")
+            }
+        }
+    }
+
+    /// Who does not take its answers is not read from any more; others are answered meanwhile.
+    @Test func aClientThatOnlyAsksCostsLittle() async throws {
+        try await withServer { server, port in
+            server.update { zone in
+                zone.setService(
+                    ServiceDescription(kind: .headless(publishNotReady: false)), namespace: "default",
+                    name: "big")
+                let endpoints = (0..<1000).map { SliceDescription.Endpoint(address: .v4(0x0af4_0000 + $0)) }
+                zone.setSlice(
+                    SliceDescription(endpoints: endpoints, ports: []), named: "big-1", service: "big",
+                    namespace: "default")
+            }
+            let greedy = try LoopbackSocket(stream: port)
+            let message = try query("big.default.svc.cluster.local").message()
+            let frame = [UInt8(message.count >> 8), UInt8(message.count & 0xff)] + message
+            // 16 kB of answer for each; until the server takes no more.
+            let accepted = try greedy.sendUntilFull(frame, atMost: 1_000_000)
+            #expect(accepted < 1_000_000)
+            let query = try query("web.default.svc.cluster.local")
+            let other = try LoopbackSocket(stream: port)
+            #expect(try Response(reading: await other.ask(query.message())).answers(query))
+            // And once it takes them, it gets them all.
+            for _ in 0..<50 {
+                #expect(try Response(reading: await greedy.receiveFrame()).answer.answers.count == 1000)
+            }
+        }
+    }
+
+    private func loopback(
+        domain: String = "cluster.local", upstreams: [ListenAddress] = []
+    ) throws -> DNSConfiguration {
+        var configuration = DNSConfiguration(
             listen: [ListenAddress(address: .v4(0x7f00_0001), port: 0)], domain: domain,
             ranges: [try #require(AddressRange("10.96.0.0/16"))], resolverFile: "/nonexistent",
             upstreams: upstreams, threads: 2)
+        configuration.timing = .unhurried
+        configuration.idleLimit = .seconds(3600)
+        return configuration
+    }
+
+    private func withServer(
+        _ configuration: DNSConfiguration? = nil, logger: Logger = Logger(label: "test"),
+        metrics: MetricRegistry = MetricRegistry(), _ body: (DNSServer, UInt16) async throws -> Void
+    ) async throws {
+        let configuration = try configuration ?? loopback()
         let server = try DNSServer(
-            configuration: configuration, informers: nil, clock: ContinuousClock(),
-            logger: Logger(label: "test"))
+            configuration: configuration, clock: ContinuousClock(), logger: logger, metrics: metrics)
         server.update {
             $0.missing = []
             $0.setService(

@@ -1,5 +1,49 @@
 import ClusterDNS
+import Logging
 import Testing
+
+/// A log to wait on.
+struct LogStream: Sendable {
+    let logger: Logger
+    private let messages: AsyncStream<String>
+
+    init() {
+        let (messages, add) = AsyncStream.makeStream(of: String.self)
+        self.messages = messages
+        logger = Logger(label: "test") { _ in Handler(add: add) }
+    }
+
+    /// Returns the message once it was logged.
+    @discardableResult
+    func wait(for text: String) async -> String {
+        for await message in messages where message.contains(text) { return message }
+        return ""
+    }
+
+    private struct Handler: LogHandler {
+        let add: AsyncStream<String>.Continuation
+        var metadata: Logger.Metadata = [:]
+        var logLevel = Logger.Level.trace
+
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+
+        func log(event: LogEvent) { add.yield("\(event.message)") }
+    }
+}
+
+extension ForwardTiming {
+    /// For a machine that is busy with other tests.
+    static var unhurried: ForwardTiming {
+        var timing = ForwardTiming()
+        timing.server = .seconds(600)
+        timing.all = .seconds(600)
+        timing.allWithStaleAnswer = .seconds(600)
+        return timing
+    }
+}
 
 func name(_ text: String) throws -> DNSName {
     try #require(DNSName(text))
@@ -11,22 +55,6 @@ func address(_ text: String) throws -> HostAddress {
 
 func query(_ text: String, _ type: RecordType = .a, id: UInt16 = 1) throws -> Query {
     Query(id: id, question: Question(name: try name(text), type: type))
-}
-
-/// The same numbers in every run.
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    // SplitMix64
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
-        return value ^ (value >> 31)
-    }
 }
 
 extension ResourceRecord {

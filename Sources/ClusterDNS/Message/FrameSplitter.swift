@@ -13,6 +13,13 @@ struct FrameSplitter {
         }
     }
 
+    /// Whether there is the beginning of a message, and not its end.
+    var isIncomplete: Bool {
+        guard pending.readableBytes > 0 else { return false }
+        guard let length = pending.getInteger(at: pending.readerIndex, as: UInt16.self) else { return true }
+        return pending.readableBytes < 2 + Int(length)
+    }
+
     /// The next whole message, if it is there.
     mutating func next() -> [UInt8]? {
         guard let length = pending.getInteger(at: pending.readerIndex, as: UInt16.self),

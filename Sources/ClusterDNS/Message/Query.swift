@@ -33,7 +33,7 @@ package struct Query: Sendable, Hashable {
     package enum Reading: Sendable, Hashable {
         case query(Query)
         /// To be answered with this message, since it asks for what nobody does here or is malformed.
-        case rejected([UInt8])
+        case rejected([UInt8], ResponseCode)
         /// Not to be answered: too short to be a query, or a response itself (two servers that answer each
         /// other's answers never end).
         case ignored
@@ -51,7 +51,8 @@ package struct Query: Sendable, Hashable {
         else { return .ignored }
         func rejected(_ code: ResponseCode, question: Question? = nil, classNumber: UInt16 = 1) -> Reading {
             .rejected(
-                rejection(id: id, flags: flags, code: code, question: question, classNumber: classNumber))
+                rejection(id: id, flags: flags, code: code, question: question, classNumber: classNumber),
+                code)
         }
         guard flags & operationMask == 0 else { return rejected(.notImplemented) }
         guard questions == 1 else { return rejected(.formatError) }
@@ -71,7 +72,7 @@ package struct Query: Sendable, Hashable {
                 query.extensions = Extensions(
                     payloadSize: Int(payloadSize), wantsDNSSEC: record.timeToLive & 0x8000 != 0)
                 guard record.timeToLive >> 16 & 0xff == 0 else {
-                    return .rejected(badVersion(query))
+                    return .rejected(badVersion(query), .badVersion)
                 }
             }
             guard classNumber == 1 else {

@@ -1,39 +1,81 @@
-import Synchronization
-
-/// Answers of other servers, kept as long as they allow.
+/// Answers of other servers, kept as long as they allow (RFC 2308), and longer for when those servers do not
+/// answer (RFC 8767). A value; its time is that since any fixed moment.
 package struct AnswerCache: Sendable {
-    /// The most answers kept; the oldest make room.
+    /// What is here for a question.
+    package enum Lookup: Sendable, Hashable {
+        /// `needsRefresh`: it is asked for often and about to end. Said once.
+        case fresh(Answer, needsRefresh: Bool)
+        /// Its time is over; better than nothing.
+        case stale(Answer)
+        case missing
+    }
+
+    /// The most bytes that entries may take, as far as that can be said; the oldest make room, those in use
+    /// last.
     private let capacity: Int
-    /// Seconds that an answer is kept at most, whatever it says.
+    /// Seconds that an answer counts as fresh at most, whatever it says.
     private let longest: UInt32
+    /// Seconds that an answer is kept after its time.
+    private let staleFor: UInt32
     private var entries: [Question: Entry] = [:]
-    /// Questions in the order in which they came in, from `first` on.
+    /// Questions in the order in which they are to make room, from `first` on.
     private var order: [Question] = []
     private var first = 0
+    /// Bytes of all entries.
+    package private(set) var size = 0
+
+    /// RFC 8767, 5: how long a client may keep a stale answer, in seconds.
+    private static let staleLifetime: UInt32 = 30
+    /// An answer that was asked for so often is fetched anew before its time is over.
+    private static let hitsForRefresh = 2
 
     private struct Entry {
         var answer: Answer
         var stored: Duration
         /// Seconds.
         var lifetime: UInt32
+        var size: Int
+        var hits = 0
+        /// Whether it was asked for since it was last considered to make room.
+        var isInUse = false
+        var isBeingRefreshed = false
     }
 
-    package init(capacity: Int = 10_000, longest: UInt32 = 300) {
+    package init(capacity: Int = 8 << 20, longest: UInt32 = 300, staleFor: UInt32 = 3600) {
         self.capacity = max(1, capacity)
         self.longest = longest
+        self.staleFor = staleFor
     }
 
     package var count: Int { entries.count }
 
-    /// - Parameter now: time since any fixed moment.
+    /// Keeps an answer if it may be kept.
     package mutating func store(_ answer: Answer, for question: Question, now: Duration) {
         guard let lifetime = lifetime(answer), lifetime > 0 else { return }
-        let key = Question(name: question.name.lowercased, type: question.type)
-        if entries[key] == nil { order.append(key) }
-        entries[key] = Entry(answer: answer, stored: now, lifetime: lifetime)
-        while entries.count > capacity, first < order.count {
-            entries[order[first]] = nil
+        let key = question.lowercased
+        let entry = Entry(answer: answer, stored: now, lifetime: lifetime, size: answer.size + key.size)
+        if let old = entries.updateValue(entry, forKey: key) {
+            size -= old.size
+        } else {
+            order.append(key)
+        }
+        size += entry.size
+        makeRoom()
+    }
+
+    private mutating func makeRoom() {
+        while size > capacity, first < order.count {
+            let key = order[first]
             first += 1
+            guard var entry = entries[key] else { continue }
+            if entry.isInUse {
+                entry.isInUse = false
+                entries[key] = entry
+                order.append(key)
+            } else {
+                entries[key] = nil
+                size -= entry.size
+            }
         }
         if first > order.count / 2 {
             order.removeFirst(first)
@@ -42,26 +84,26 @@ package struct AnswerCache: Sendable {
     }
 
     /// The answer as it is now, its records' times to live reduced by the time it lay here.
-    package func answer(to question: Question, now: Duration) -> Answer? {
-        let lower = question.name.lowercased
-        guard let entry = entries[Question(name: lower, type: question.type)] else { return nil }
+    package mutating func look(up question: Question, now: Duration) -> Lookup {
+        let key = question.lowercased
+        guard var entry = entries[key] else { return .missing }
         let age = UInt32(clamping: max(0, (now - entry.stored).components.seconds))
-        guard age < entry.lifetime else { return nil }
-        func aged(_ records: [ResourceRecord]) -> [ResourceRecord] {
-            records.map { record in
-                var record = record
-                record.timeToLive -= min(record.timeToLive, age)
-                // The question's case, not that of whoever asked first.
-                if record.name.lowercased == lower { record.name = question.name }
-                return record
-            }
+        guard age < entry.lifetime else {
+            guard age - entry.lifetime < staleFor else { return .missing }
+            var stale = entry.answer.spelled(as: question)
+            stale.mapTimesToLive { _ in Self.staleLifetime }
+            return .stale(stale)
         }
-        var answer = entry.answer
-        answer.answers = aged(answer.answers)
-        answer.authority = aged(answer.authority)
-        answer.additional = aged(answer.additional)
-        answer.isAuthoritative = false
-        return answer
+        entry.hits += 1
+        entry.isInUse = true
+        let needsRefresh =
+            !entry.isBeingRefreshed && entry.hits > Self.hitsForRefresh
+            && entry.lifetime - age <= max(1, entry.lifetime / 10)
+        if needsRefresh { entry.isBeingRefreshed = true }
+        entries[key] = entry
+        var answer = entry.answer.spelled(as: question)
+        answer.mapTimesToLive { $0 - min($0, age) }
+        return .fresh(answer, needsRefresh: needsRefresh)
     }
 
     /// RFC 2308: a negative answer lives as its start of authority says; one without is not kept, and neither
@@ -80,25 +122,51 @@ package struct AnswerCache: Sendable {
     }
 }
 
-/// Answers from the cache.
-package final class CacheResolver: Resolver {
-    package let name = "cache"
-    private let cache: Mutex<AnswerCache>
-    /// Time since any fixed moment.
-    private let now: @Sendable () -> Duration
+extension Question {
+    /// The same question, for comparisons.
+    package var lowercased: Question { Question(name: name.lowercased, type: type) }
 
-    package init(_ cache: AnswerCache = AnswerCache(), now: @escaping @Sendable () -> Duration) {
-        self.cache = Mutex(cache)
-        self.now = now
+    fileprivate var size: Int { 64 + name.wire.count }
+}
+
+extension Answer {
+    /// About how many bytes it takes in memory.
+    fileprivate var size: Int {
+        (answers + authority + additional).reduce(128) { sum, record in
+            let content =
+                switch record.data {
+                case .address, .mx, .cname, .ns, .ptr, .srv: 64
+                case .txt(let strings): strings.reduce(32) { $0 + 32 + $1.count }
+                case .soa: 192
+                case .other(_, let bytes): 32 + bytes.count
+                }
+            return sum + 96 + record.name.wire.count + content
+        }
     }
 
-    package func resolve(_ question: Question) -> Resolution {
-        let now = now()
-        return cache.withLock { $0.answer(to: question, now: now) }.map { .answer($0) } ?? .pass
+    /// With the question's name in the question's case, not in that of whoever asked first; and without
+    /// authority, for it was somebody else's.
+    func spelled(as question: Question) -> Answer {
+        let lower = question.name.lowercased
+        func spelled(_ records: [ResourceRecord]) -> [ResourceRecord] {
+            records.map { record in
+                var record = record
+                if record.name != question.name, record.name.lowercased == lower {
+                    record.name = question.name
+                }
+                return record
+            }
+        }
+        return Answer(
+            code: code, answers: spelled(answers), authority: spelled(authority),
+            additional: spelled(additional))
     }
 
-    package func store(_ answer: Answer, for question: Question) {
-        let now = now()
-        cache.withLock { $0.store(answer, for: question, now: now) }
+    fileprivate mutating func mapTimesToLive(_ change: (UInt32) -> UInt32) {
+        for index in answers.indices { answers[index].timeToLive = change(answers[index].timeToLive) }
+        for index in authority.indices { authority[index].timeToLive = change(authority[index].timeToLive) }
+        for index in additional.indices {
+            additional[index].timeToLive = change(additional[index].timeToLive)
+        }
     }
 }

@@ -15,10 +15,8 @@ package enum Resolution: Sendable, Hashable {
     case pass
 }
 
-/// The resolvers in the order in which they are asked. What none of them answers goes to other servers.
-///
-/// The order is: cluster zone, reverse zones, cache. A resolver that completes search paths belongs before
-/// the cluster zone, since it answers for names that the client is still going to try.
+/// The resolvers in the order in which they are asked: loop check, cluster zone, reverse zones, cache. What
+/// none of them answers goes to other servers.
 package struct ResolverChain: Sendable {
     package let resolvers: [any Resolver]
 
@@ -26,48 +24,12 @@ package struct ResolverChain: Sendable {
         self.resolvers = resolvers
     }
 
-    package enum Outcome: Sendable, Hashable {
-        case answer(Answer)
-        /// To be asked of other servers; `sofar` is what goes in front of their answer.
-        case forward(Question, sofar: Answer?)
-    }
-
-    /// Enough for every alias that means well; stops those that name each other.
-    private static let mostAliases = 8
-
-    package func resolve(_ question: Question) -> Outcome {
-        var sofar: Answer?
-        var question = question
-        for _ in 0...Self.mostAliases {
-            switch ask(question) {
-            case .answer(let answer):
-                return .answer(sofar.map { $0.followed(by: answer) } ?? answer)
-            case .alias(let answer, let next):
-                sofar = sofar.map { $0.followed(by: answer) } ?? answer
-                question = next
-            case .pass:
-                return .forward(question, sofar: sofar)
-            }
-        }
-        return .answer(Answer(code: .serverFailure))
-    }
-
-    private func ask(_ question: Question) -> Resolution {
+    /// What the first resolver that does not pass makes of a question, and its name.
+    package func ask(_ question: Question) -> (resolver: String, resolution: Resolution) {
         for resolver in resolvers {
             let resolution = resolver.resolve(question)
-            if resolution != .pass { return resolution }
+            if resolution != .pass { return (resolver.name, resolution) }
         }
-        return .pass
-    }
-}
-
-extension Answer {
-    /// An alias's records, and then those of what it stands for.
-    package func followed(by other: Answer) -> Answer {
-        var joined = other
-        joined.answers = answers + other.answers
-        // RFC 1034, 4.3.1: the authority is that for the first name.
-        joined.isAuthoritative = isAuthoritative
-        return joined
+        return ("forward", .pass)
     }
 }

@@ -9,10 +9,23 @@ public struct DNSConfiguration: Sendable {
     public var ranges: [AddressRange]
     /// How long clients may keep records, in seconds. Short: records change with the cluster.
     public var timeToLive: UInt32
-    /// Names the servers that other names are asked of (resolv.conf(5)). Read again when it changes.
+    /// Names the servers that other names are asked of, and the node's search domains (resolv.conf(5)). Read
+    /// again when it changes.
     public var resolverFile: String
     /// Servers to ask instead of those in `resolverFile`.
     public var upstreams: [ListenAddress]
+    /// Servers for the names in a domain, instead of those for all names.
+    public var stubDomains: [String: [ListenAddress]] = [:]
+    /// Whether a pod's search path is completed here, instead of in several rounds.
+    public var completesSearchPaths = true
+    /// Whether each query is written to the log.
+    public var logsQueries = false
+    /// Bytes that answers of other servers may take in memory.
+    public var cacheCapacity = 8 << 20
+    /// How long other servers have.
+    package var timing = ForwardTiming()
+    /// How long a TCP connection may say nothing (RFC 7766, 6.2.3: a few seconds).
+    package var idleLimit = Duration.seconds(10)
     /// UDP threads for each address; 0 chooses by the machine's processors.
     public var threads: Int
     /// How long to wait, at most, for the cluster's objects before the first answer. Queries that arrive

@@ -5,6 +5,8 @@ public struct DNSError: Error, Sendable {
         case invalidConfiguration
         /// An address cannot be listened on.
         case cannotListen
+        /// A question to explain cannot be read.
+        case invalidQuestion
     }
 
     public let code: Code

@@ -1,28 +1,35 @@
 import Glibc
-import KubernetesAPI
 public import KubernetesClient
 public import Logging
 import NIOCore
 import NIOPosix
 import Synchronization
+public import Telemetry
 
 /// The cluster's DNS server: names of Services and pods from memory, all other names from other servers.
 ///
 /// Cluster names are answered on threads that move many datagrams with each call; what needs another server
 /// goes to tasks, so that a slow one never delays a cluster name.
 public final class DNSServer: Sendable {
-    private let configuration: DNSConfiguration
-    private let informers: InformerSet?
-    private let clock: any Clock<Duration>
-    private let logger: Logger
-    private let store: ZoneStore
-    private let cache: CacheResolver
-    private let responder: Responder
-    private let resolverFile: ResolverFile
-    private let group: any EventLoopGroup
-    private let bound = Mutex<Bound?>(nil)
+    let configuration: DNSConfiguration
+    let clock: any Clock<Duration>
+    let logger: Logger
+    let responder: Responder
+    let forwarder: Forwarder
+    let metrics: DNSMetrics
+    /// For everything that is not answered on a thread of its own.
+    let recorder: Mutex<QueryRecorder>
     /// Queries that wait for other servers.
-    fileprivate let waiting = Atomic<Int>(0)
+    let waiting = Atomic<Int>(0)
+
+    private let feed: ObjectFeed?
+    private let store: ZoneStore
+    private let pods: PodStore
+    private let upstreams: Upstreams
+    private let group: any EventLoopGroup
+    /// Questions to ask anew before their answers end.
+    private let refreshes: AsyncStream<Question>
+    private let bound = Mutex<Bound?>(nil)
 
     private struct Bound: Sendable {
         var datagrams: [DatagramSocket]
@@ -30,47 +37,85 @@ public final class DNSServer: Sendable {
         var addresses: [ListenAddress]
     }
 
-    /// - Parameter informers: where Services and EndpointSlices come from. It must be running, or be started
-    ///   beside this server.
+    /// - Parameters:
+    ///   - informers: where Services, EndpointSlices and pods come from. They must be running, or be started
+    ///     beside this server.
+    ///   - isAlone: nobody else in this process follows these objects, so that only what matters to names is
+    ///     kept of them.
     /// - Throws: `invalidConfiguration` if the domain is no domain name or there is no address to listen on.
     public convenience init(
-        configuration: DNSConfiguration, informers: InformerSet,
-        clock: any Clock<Duration> = ContinuousClock(), logger: Logger = Logger(label: "swiftlet.dns")
+        configuration: DNSConfiguration, informers: InformerSet, isAlone: Bool = false,
+        clock: any Clock<Duration> = ContinuousClock(), logger: Logger = Logger(label: "swiftlet.dns"),
+        metrics: MetricRegistry = .shared
     ) throws(DNSError) {
         try self.init(
-            configuration: configuration, informers: informers as InformerSet?, clock: clock, logger: logger)
+            configuration: configuration, feed: ObjectFeed(informers, isShared: !isAlone), clock: clock,
+            logger: logger, metrics: metrics)
     }
 
-    /// Without informers the zone is what `update` makes of it.
-    package init(
-        configuration: DNSConfiguration, informers: InformerSet?, clock: any Clock<Duration>, logger: Logger
+    /// Without informers: the zone is what `update` makes of it.
+    package convenience init(
+        configuration: DNSConfiguration, clock: any Clock<Duration>, logger: Logger,
+        metrics: MetricRegistry = MetricRegistry()
     ) throws(DNSError) {
-        guard let domain = DNSName(configuration.domain), domain != .root else {
-            throw DNSError(
-                .invalidConfiguration,
-                "the cluster's domain must be a domain name such as cluster.local, not '\(configuration.domain)'"
-            )
-        }
-        guard !configuration.listen.isEmpty else {
-            throw DNSError(
-                .invalidConfiguration, "the DNS server needs an address to listen on, such as 10.96.0.10")
-        }
+        try self.init(
+            configuration: configuration, feed: nil, clock: clock, logger: logger, metrics: metrics)
+    }
+
+    private init(
+        configuration: DNSConfiguration, feed: ObjectFeed?, clock: any Clock<Duration>, logger: Logger,
+        metrics registry: MetricRegistry
+    ) throws(DNSError) {
+        let domain = try configuration.checkedDomain()
         self.configuration = configuration
-        self.informers = informers
+        self.feed = feed
         self.clock = clock
         self.logger = logger
-        group = MultiThreadedEventLoopGroup.singleton
-        resolverFile = ResolverFile(path: configuration.resolverFile)
-        store = ZoneStore(ClusterZone(domain: domain, servers: configuration.listen.map(\.address)))
+        let group = MultiThreadedEventLoopGroup.singleton
+        self.group = group
+        let zone = ZoneStore(ClusterZone(domain: domain, servers: configuration.listen.map(\.address)))
+        let directory = PodStore(PodDirectory(domain: domain))
+        let metrics = DNSMetrics(
+            registry, server: configuration.listen.first.map { "\($0)" } ?? "", domain: domain)
+        let (refreshes, refresh) = AsyncStream.makeStream(
+            of: Question.self, bufferingPolicy: .bufferingOldest(Self.mostWaiting))
         let start = ContinuousClock.now
-        cache = CacheResolver(now: { ContinuousClock.now - start })
+        let cache = CacheResolver(
+            AnswerCache(capacity: configuration.cacheCapacity), metrics: metrics.cache,
+            now: { ContinuousClock.now - start }, refresh: { refresh.yield($0) })
+        let loops = LoopDetector()
+        func upstreams() -> Upstreams {
+            Upstreams(
+                transport: NetworkTransport(group: group), loops: loops, timing: configuration.timing,
+                clock: clock, logger: logger, metrics: metrics.forward)
+        }
+        self.upstreams = upstreams()
+        var stubs: [DNSName: Upstreams] = [:]
+        for (domain, servers) in try configuration.checkedStubDomains() {
+            let stub = upstreams()
+            stub.setServers(servers)
+            stubs[domain] = stub
+        }
+        forwarder = Forwarder(
+            cache: cache, upstreams: self.upstreams, stubDomains: stubs, timing: configuration.timing,
+            metrics: metrics.forward)
+        let timeToLive = configuration.timeToLive
         responder = Responder(
             chain: ResolverChain([
-                ClusterResolver(store: store, timeToLive: configuration.timeToLive),
-                ReverseResolver(
-                    store: store, ranges: configuration.ranges, timeToLive: configuration.timeToLive),
-                cache,
-            ]))
+                loops, ClusterResolver(store: zone, timeToLive: timeToLive),
+                ReverseResolver(store: zone, ranges: configuration.ranges, timeToLive: timeToLive), cache,
+            ]),
+            completion: configuration.completesSearchPaths
+                ? SearchPathCompletion(pods: directory, timeToLive: timeToLive) : nil)
+        recorder = Mutex(QueryRecorder(metrics, logger: configuration.logsQueries ? logger : nil))
+        registry.read(
+            "coredns_cache_entries",
+            "Answers of other servers that are kept, those after their time included."
+        ) { [.init(Double(cache.count))] }
+        store = zone
+        pods = directory
+        self.metrics = metrics
+        self.refreshes = refreshes
     }
 
     /// Changes the zone; the next query sees it.
@@ -78,10 +123,22 @@ public final class DNSServer: Sendable {
         store.update(change)
     }
 
+    /// Changes what is known of pods; the next query sees it.
+    package func updatePods(_ change: (inout PodDirectory) -> Void) {
+        pods.update(change)
+    }
+
+    /// The search path of the pod that has this address.
+    package func searchPath(at address: HostAddress) -> SearchPath? {
+        pods.read { $0.searchPath(of: address) }
+    }
+
     /// Where it listens, once bound; port 0 of the configuration replaced by the real one.
     public var addresses: [ListenAddress] {
         bound.withLock { $0?.addresses ?? [] }
     }
+
+    // MARK: Sockets
 
     /// Opens the sockets: from now on queries wait instead of being refused. Called by `run`, unless it was
     /// called before.
@@ -110,7 +167,8 @@ public final class DNSServer: Sendable {
             datagrams.append(socket)
         }
         do throws(DNSError) {
-            let stream = try await StreamListener.bind(address, group: group, respond: respondToStream)
+            let stream = try await StreamListener.bind(
+                address, group: group, idleLimit: configuration.idleLimit, respond: respondToStream)
             opened.streams.append(stream)
         } catch {
             guard attempts > 1 else { throw error }
@@ -125,16 +183,21 @@ public final class DNSServer: Sendable {
             ? configuration.threads : min(4, max(2, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
     }
 
+    // MARK: Running
+
     /// Answers queries until the task is cancelled.
     /// - Throws: `cannotListen`.
     public func run() async throws {
         try await bind()
         guard let bound = bound.withLock({ $0 }) else { return }
         subscribe()
+        let file = ResolverFile(path: configuration.resolverFile)
+        takeIn(file)
         let (later, continuation) = AsyncStream.makeStream(
             of: LateReply.self, bufferingPolicy: .bufferingOldest(Self.mostWaiting))
         try await withTaskCancellationHandler {
             try await withThrowingTaskGroup(of: Void.self) { tasks in
+                tasks.addTask { [self] in await followWorld(since: file) }
                 await waitForZone()
                 logger.info(
                     "answering DNS queries",
@@ -167,31 +230,31 @@ public final class DNSServer: Sendable {
         for stream in bound.streams { stream.channel.close(promise: nil) }
     }
 
-    // MARK: The zone
+    /// Learns of the cluster's objects, and waits until those that exist are known; for explanations.
+    package func learnZone() async {
+        subscribe()
+        await waitForZone()
+    }
 
     private func subscribe() {
-        guard let informers else { return }
-        let store = store
-        informers.informer(Service.self).subscribe { event in
-            store.update { $0.apply(event) }
-        }
-        informers.informer(EndpointSlice.self).subscribe { event in
-            store.update { $0.apply(event) }
-        }
+        guard let feed else { return }
+        let (store, pods) = (store, pods)
+        feed.services.subscribe { event in store.update { $0.apply(event) } }
+        feed.slices.subscribe { event in store.update { $0.apply(event) } }
+        guard configuration.completesSearchPaths else { return }
+        feed.pods.subscribe { event in pods.update { $0.apply(event) } }
     }
 
     /// Waits for the objects that exist; no longer than the configuration says, for names outside of the
     /// cluster can be answered without them.
     private func waitForZone() async {
-        guard let informers else { return }
-        let services = informers.informer(Service.self)
-        let slices = informers.informer(EndpointSlice.self)
+        guard let feed else { return }
         let clock = clock
         let patience = configuration.patience
         await withTaskGroup(of: Bool.self) { tasks in
             tasks.addTask {
-                await services.waitForSync()
-                await slices.waitForSync()
+                await feed.services.waitForSync()
+                await feed.slices.waitForSync()
                 return !Task.isCancelled
             }
             tasks.addTask {
@@ -207,73 +270,64 @@ public final class DNSServer: Sendable {
             }
         }
     }
-}
 
-// MARK: Answers
-
-extension DNSServer {
-    /// Queries that may wait for other servers at a time. More are not answered; their clients ask again.
-    fileprivate static let mostWaiting = 1024
-
-    /// A query that came by UDP and waits for another server.
-    fileprivate struct LateReply: Sendable {
-        let pending: Responder.Pending
-        let socket: DatagramSocket
-        let peer: DatagramSocket.Peer
-    }
-
-    fileprivate func serve(_ socket: DatagramSocket, _ later: AsyncStream<LateReply>.Continuation) {
-        var generator = SpreadGenerator()
-        socket.serve { message, peer in
-            switch responder.respond(to: message, over: .datagram, using: &generator) {
-            case .reply(let reply): return reply
-            case .ignore: return nil
-            case .later(let pending):
-                later.yield(LateReply(pending: pending, socket: socket, peer: peer))
-                return nil
-            }
-        }
-    }
-
-    fileprivate func answer(_ replies: AsyncStream<LateReply>) async {
+    /// Follows the node's resolver file, looks after other servers, and fetches answers anew.
+    private func followWorld(since file: ResolverFile) async {
         await withDiscardingTaskGroup { tasks in
-            for await reply in replies {
-                guard waiting.load(ordering: .relaxed) < Self.mostWaiting else { continue }
-                waiting.wrappingAdd(1, ordering: .relaxed)
-                tasks.addTask { [self] in
-                    let answer = await forward(reply.pending.question)
-                    reply.socket.send(reply.pending.reply(answer), to: reply.peer)
-                    waiting.wrappingSubtract(1, ordering: .relaxed)
-                }
+            tasks.addTask { [self] in
+                let watch = ResolverFileWatch(path: configuration.resolverFile, group: group, logger: logger)
+                await watch.run(since: file) { [self] in takeIn($0) }
+            }
+            tasks.addTask { [self] in await forwarder.run() }
+            tasks.addTask { [self] in
+                for await question in refreshes { await forwarder.refresh(question) }
             }
         }
     }
 
-    fileprivate func respondToStream(_ message: [UInt8]) -> StreamReply {
-        var generator = SpreadGenerator()
-        switch responder.respond(to: message, over: .stream, using: &generator) {
-        case .reply(let reply): return .now(reply)
-        case .ignore: return .none
-        case .later(let pending):
-            return .later { [self] in pending.reply(await forward(pending.question)) }
-        }
-    }
+    /// The servers that are asked for all names.
+    package var upstreamServers: [ListenAddress] { upstreams.servers }
 
-    /// Asks other servers and keeps what they say.
-    fileprivate func forward(_ question: Question) async -> Answer {
-        let forwarder = Forwarder(
-            servers: { [self] in upstreams }, group: group, clock: clock, logger: logger)
-        let answer = await forwarder.resolve(question)
-        cache.store(answer, for: question)
-        return answer
-    }
+    /// Asks these servers from now on, whatever the configuration says.
+    package func useServers(_ servers: [ListenAddress]) { upstreams.setServers(servers) }
 
     /// Never one of our own addresses: a resolver file that names us would make us ask ourselves.
-    private var upstreams: [SocketAddress] {
+    func takeIn(_ file: ResolverFile) {
         let candidates =
             configuration.upstreams.isEmpty
-            ? resolverFile.servers.map { ListenAddress(address: $0) } : configuration.upstreams
-        let own = Set(addresses)
-        return candidates.filter { !own.contains($0) }.compactMap { try? $0.socketAddress() }
+            ? file.servers.map { ListenAddress(address: $0) } : configuration.upstreams
+        let own = Set(addresses + configuration.listen)
+        upstreams.setServers(candidates.filter { !own.contains($0) })
+        pods.update { $0.hostDomains = file.searches }
+        logger.info("asking other servers", metadata: ["servers": "\(upstreams.servers)"])
+    }
+}
+
+extension DNSConfiguration {
+    fileprivate func checkedDomain() throws(DNSError) -> DNSName {
+        guard let name = DNSName(domain), name != .root else {
+            throw DNSError(
+                .invalidConfiguration,
+                "the cluster's domain must be a domain name such as cluster.local, not '\(domain)'")
+        }
+        guard !listen.isEmpty else {
+            throw DNSError(
+                .invalidConfiguration, "the DNS server needs an address to listen on, such as 10.96.0.10")
+        }
+        return name
+    }
+
+    fileprivate func checkedStubDomains() throws(DNSError) -> [DNSName: [ListenAddress]] {
+        var result: [DNSName: [ListenAddress]] = [:]
+        for (domain, servers) in stubDomains {
+            guard let name = DNSName(domain), name != .root, !servers.isEmpty else {
+                throw DNSError(
+                    .invalidConfiguration,
+                    "a stub domain must be a domain name such as corp.example with the address of a server, not '\(domain)'"
+                )
+            }
+            result[name] = servers
+        }
+        return result
     }
 }

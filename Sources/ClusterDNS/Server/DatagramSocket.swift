@@ -38,6 +38,24 @@ final class DatagramSocket: Sendable {
     struct Peer: Sendable {
         fileprivate var storage: sockaddr_storage
         fileprivate var length: socklen_t
+
+        /// Its address and port; nil for other families than IP's.
+        var address: ListenAddress? {
+            withUnsafeBytes(of: storage) { bytes in
+                let port = UInt16(bytes[2]) << 8 | UInt16(bytes[3])
+                switch Int32(storage.ss_family) {
+                case AF_INET:
+                    let number = bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self)
+                    return ListenAddress(address: .v4(UInt32(bigEndian: number)), port: port)
+                case AF_INET6:
+                    let high = bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
+                    let low = bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self)
+                    return ListenAddress(
+                        address: .v6(UInt64(bigEndian: high), UInt64(bigEndian: low)), port: port)
+                default: return nil
+                }
+            }
+        }
     }
 
     /// Makes `serve` return. The kernel calls it an error for a socket that is not connected, and wakes the

@@ -2,64 +2,99 @@
 /// answer first. Shared by all threads.
 package struct Responder: Sendable {
     private let chain: ResolverChain
+    private let completion: SearchPathCompletion?
 
-    package init(chain: ResolverChain) {
+    package init(chain: ResolverChain, completion: SearchPathCompletion? = nil) {
         self.chain = chain
+        self.completion = completion
     }
 
     package enum Transport: Sendable { case datagram, stream }
 
+    /// A message for the client.
+    package struct Reply: Sendable, Hashable {
+        package var bytes: [UInt8]
+        /// What it answers; nil if that was no query.
+        package var query: Query?
+        package var code: ResponseCode
+        /// Who found the answer, for metrics.
+        package var resolver: String
+        /// Whether a name later on the client's search path was found.
+        package var isCompleted: Bool
+    }
+
     package enum Outcome: Sendable {
-        case reply([UInt8])
+        case reply(Reply)
         case ignore
         case later(Pending)
     }
 
     /// A query that waits for another server.
     package struct Pending: Sendable {
-        /// What to ask it.
-        package var question: Question
+        fileprivate var inquiry: Inquiry
         fileprivate var query: Query
         fileprivate var transport: Transport
-        fileprivate var sofar: Answer?
+        /// What to ask it.
+        package fileprivate(set) var question: Question
 
-        /// The message for the client.
-        package func reply(_ answer: Answer) -> [UInt8] {
-            var answer = answer
-            if let sofar {
-                // An alias is true even if what it stands for cannot be found out just now.
-                if answer.code == .serverFailure { answer.code = .noError }
-                answer = sofar.followed(by: answer)
+        /// Asks other servers until there is an answer.
+        package func reply(asking: (Question) async -> Answer) async -> Reply {
+            var inquiry = inquiry
+            var question = question
+            while true {
+                switch inquiry.received(await asking(question)) {
+                case .forward(let next): question = next
+                case .answer(let answer):
+                    var generator = SystemRandomNumberGenerator()
+                    return query.reply(
+                        answer.shuffled(using: &generator), over: transport, inquiry, "forward")
+                }
             }
-            return query.response(answer, limit: transport.limit(query))
         }
     }
 
+    /// - Parameter client: who asks, if that is known.
     package func respond(
-        to message: [UInt8], over transport: Transport, using generator: inout some RandomNumberGenerator
+        to message: [UInt8], over transport: Transport, from client: HostAddress? = nil,
+        using generator: inout some RandomNumberGenerator
     ) -> Outcome {
         switch Query.read(message) {
         case .ignored: return .ignore
-        case .rejected(let reply): return .reply(reply)
+        case .rejected(let bytes, let code):
+            return .reply(Reply(bytes: bytes, query: nil, code: code, resolver: "", isCompleted: false))
         case .query(let query):
-            switch chain.resolve(query.question) {
+            var inquiry = inquiry(query.question, from: client)
+            switch inquiry.next() {
             case .answer(let answer):
                 return .reply(
-                    query.response(answer.shuffled(using: &generator), limit: transport.limit(query)))
-            case .forward(let question, let sofar):
+                    query.reply(
+                        answer.shuffled(using: &generator), over: transport, inquiry, inquiry.resolver)
+                )
+            case .forward(let question):
                 return .later(
-                    Pending(question: question, query: query, transport: transport, sofar: sofar))
+                    Pending(inquiry: inquiry, query: query, transport: transport, question: question))
             }
         }
     }
+
+    /// A question on its way.
+    package func inquiry(_ question: Question, from client: HostAddress?, isTraced: Bool = false) -> Inquiry {
+        Inquiry(question, chain: chain, completion: completion, client: client, isTraced: isTraced)
+    }
 }
 
-extension Responder.Transport {
-    fileprivate func limit(_ query: Query) -> Int {
-        switch self {
-        case .datagram: query.datagramLimit
-        case .stream: Query.largestMessage
-        }
+extension Query {
+    fileprivate func reply(
+        _ answer: Answer, over transport: Responder.Transport, _ inquiry: Inquiry, _ resolver: String
+    ) -> Responder.Reply {
+        let limit =
+            switch transport {
+            case .datagram: datagramLimit
+            case .stream: Self.largestMessage
+            }
+        return Responder.Reply(
+            bytes: response(answer, limit: limit), query: self, code: answer.code, resolver: resolver,
+            isCompleted: inquiry.isCompleted && answer.code == .noError)
     }
 }
 

@@ -1,21 +1,24 @@
 import NIOCore
 import NIOPosix
+import Synchronization
 
 /// Answers queries over TCP (RFC 7766): several may be under way on a connection, and one that says nothing
 /// for a while is closed.
 struct StreamListener: Sendable {
     let channel: any Channel
 
-    private static let idleLimit = TimeAmount.seconds(10)
+    /// Connections at a time, for each address; more are closed at once.
+    private static let mostConnections = 1024
     /// IP_FREEBIND: the address need not be assigned to an interface yet.
     private static let freeBind = ChannelOptions.Types.SocketOption(
         level: .ip, name: NIOBSDSocket.Option(rawValue: 15))
 
     /// Connections wait in the kernel until `start`.
     static func bind(
-        _ address: ListenAddress, group: any EventLoopGroup,
-        respond: @escaping @Sendable ([UInt8]) -> StreamReply
+        _ address: ListenAddress, group: any EventLoopGroup, idleLimit: Duration,
+        respond: @escaping @Sendable ([UInt8], ListenAddress?) -> StreamReply
     ) async throws(DNSError) -> StreamListener {
+        let connections = Connections()
         do {
             let channel = try await ServerBootstrap(group: group)
                 .serverChannelOption(.autoRead, value: false)
@@ -24,9 +27,14 @@ struct StreamListener: Sendable {
                 .serverChannelOption(freeBind, value: 1)
                 .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
                 .childChannelInitializer { channel in
-                    channel.eventLoop.makeCompletedFuture {
+                    guard connections.add(upTo: mostConnections) else {
+                        return channel.close()
+                    }
+                    channel.closeFuture.whenComplete { _ in connections.remove() }
+                    return channel.eventLoop.makeCompletedFuture {
                         try channel.pipeline.syncOperations.addHandlers([
-                            IdleStateHandler(allTimeout: idleLimit), StreamConversation(respond: respond),
+                            IdleStateHandler(allTimeout: TimeAmount(idleLimit)),
+                            StreamConversation(idleLimit: TimeAmount(idleLimit), respond: respond),
                         ])
                     }
                 }
@@ -52,6 +60,19 @@ struct StreamListener: Sendable {
     }
 }
 
+/// Counts open connections.
+private final class Connections: Sendable {
+    private let count = Atomic<Int>(0)
+
+    func add(upTo most: Int) -> Bool {
+        if count.wrappingAdd(1, ordering: .relaxed).newValue <= most { return true }
+        remove()
+        return false
+    }
+
+    func remove() { count.wrappingSubtract(1, ordering: .relaxed) }
+}
+
 /// The answer to a query that came over TCP.
 enum StreamReply: Sendable {
     case now([UInt8])
@@ -65,8 +86,12 @@ private final class StreamConversation: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private let respond: @Sendable ([UInt8]) -> StreamReply
+    private let idleLimit: TimeAmount
+    private let respond: @Sendable ([UInt8], ListenAddress?) -> StreamReply
     private var frames = FrameSplitter()
+    private var client: ListenAddress?
+    /// Since when a message is incomplete.
+    private var incompleteSince: NIODeadline?
     /// Queries that wait for other servers.
     private var waiting = 0
     private var isClosing = false
@@ -74,18 +99,46 @@ private final class StreamConversation: ChannelInboundHandler {
     /// A client that has more queries under way is not read from until some are answered.
     private static let mostWaiting = 64
 
-    init(respond: @escaping @Sendable ([UInt8]) -> StreamReply) {
+    init(idleLimit: TimeAmount, respond: @escaping @Sendable ([UInt8], ListenAddress?) -> StreamReply) {
+        self.idleLimit = idleLimit
         self.respond = respond
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        client = context.remoteAddress.flatMap { address in
+            guard let text = address.ipAddress, let host = HostAddress(text) else { return nil }
+            return ListenAddress(address: host, port: UInt16(clamping: address.port ?? 0))
+        }
+        context.fireChannelActive()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         frames.append(unwrapInboundIn(data))
         answer(context)
+        // Byte by byte a client could stay for ever without asking anything.
+        guard frames.isIncomplete else {
+            incompleteSince = nil
+            return
+        }
+        let since = incompleteSince ?? .now()
+        incompleteSince = since
+        if .now() - since > idleLimit { context.close(promise: nil) }
+    }
+
+    /// A client that does not take its answers gets no more of them until it does.
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable {
+            answer(context)
+            updateReading(context)
+        } else {
+            setReading(false, context)
+        }
+        context.fireChannelWritabilityChanged()
     }
 
     private func answer(_ context: ChannelHandlerContext) {
-        while waiting < Self.mostWaiting, let message = frames.next() {
-            switch respond(message) {
+        while waiting < Self.mostWaiting, context.channel.isWritable, let message = frames.next() {
+            switch respond(message, client) {
             case .now(let reply):
                 write(reply, context)
             case .later(let resolve):
@@ -113,9 +166,13 @@ private final class StreamConversation: ChannelInboundHandler {
         waiting -= 1
         guard context.channel.isActive else { return }
         write(reply, context)
-        if waiting == Self.mostWaiting - 1 { setReading(true, context) }
         answer(context)
+        updateReading(context)
         if isClosing, waiting == 0 { context.close(promise: nil) }
+    }
+
+    private func updateReading(_ context: ChannelHandlerContext) {
+        setReading(waiting < Self.mostWaiting && context.channel.isWritable, context)
     }
 
     private func setReading(_ isReading: Bool, _ context: ChannelHandlerContext) {

@@ -1,75 +1,17 @@
-import Logging
 import NIOCore
 import NIOPosix
 
-/// Asks other servers, one after the other until one answers.
-struct Forwarder: Sendable {
-    /// The servers to ask at this moment.
-    let servers: @Sendable () -> [SocketAddress]
+/// Queries to other servers, each over a socket of its own.
+struct NetworkTransport: UpstreamTransport {
     let group: any EventLoopGroup
-    let clock: any Clock<Duration>
-    let logger: Logger
-    /// How long one server has for its answer.
-    var patience = Duration.seconds(2)
-    /// How often the list of servers is gone through.
-    var rounds = 2
 
-    /// SERVFAIL if nobody answers.
-    func resolve(_ question: Question) async -> Answer {
-        let servers = servers()
-        if servers.isEmpty {
-            logger.debug(
-                "no server to forward to: the resolver file names none",
-                metadata: ["name": "\(question.name)", "type": "\(question.type)"])
-        }
-        for _ in 0..<rounds {
-            for server in servers {
-                if Task.isCancelled { break }
-                do {
-                    let response = try await ask(question, server)
-                    // A server that fails may have a neighbour that does not.
-                    if response.answer.code == .serverFailure || response.answer.code == .refused { continue }
-                    return response.answer
-                } catch {
-                    logger.debug(
-                        "a server did not answer",
-                        metadata: [
-                            "server": "\(server)", "name": "\(question.name)", "error": "\(error)",
-                        ])
-                }
-            }
-        }
-        return Answer(code: .serverFailure)
+    func exchange(_ query: Query, with server: ListenAddress) async throws -> Response {
+        let address = try server.socketAddress()
+        let response = try await overDatagram(query, address)
+        return response.isTruncated ? try await overStream(query, address) : response
     }
 
-    private func ask(_ question: Question, _ server: SocketAddress) async throws -> Response {
-        let query = Query(
-            id: .random(in: 0...UInt16.max), question: question,
-            extensions: Query.Extensions(payloadSize: Query.largestDatagram, wantsDNSSEC: false))
-        return try await withDeadline {
-            let response = try await overDatagram(query, server)
-            return response.isTruncated ? try await overStream(query, server) : response
-        }
-    }
-
-    private struct TimedOut: Error {}
-
-    private func withDeadline(_ body: @escaping @Sendable () async throws -> Response) async throws
-        -> Response
-    {
-        try await withThrowingTaskGroup(of: Response.self) { group in
-            group.addTask(operation: body)
-            group.addTask {
-                try await clock.sleep(for: patience)
-                throw TimedOut()
-            }
-            defer { group.cancelAll() }
-            guard let response = try await group.next() else { throw TimedOut() }
-            return response
-        }
-    }
-
-    /// From a port of its own, which the kernel picks at random: an answer is hard to forge.
+    /// From a port of its own, which the kernel picks at random: an answer is hard to forge (RFC 5452).
     private func overDatagram(_ query: Query, _ server: SocketAddress) async throws -> Response {
         let waiting = group.next().makePromise(of: Response.self)
         do {

@@ -1,0 +1,51 @@
+/// How a client's resolver completes a name (resolv.conf(5): `search` and `ndots`).
+package struct SearchPath: Sendable, Hashable {
+    /// In lower case, in order.
+    package var domains: [DNSName]
+    /// A name with fewer dots is completed before it is tried as it is.
+    package var minimumDots: Int
+
+    package init(domains: [DNSName], minimumDots: Int) {
+        self.domains = domains
+        self.minimumDots = minimumDots
+    }
+
+    /// The names that a client goes on to try when the first completion of a name does not exist; none if
+    /// `name` is no first completion.
+    ///
+    /// The name as it is comes last. With a single label it is left out: nobody outside knows it, and asking
+    /// would make every mistyped Service wait for other servers. The client asks for it by itself.
+    package func alternatives(to name: DNSName) -> [DNSName] {
+        guard let first = domains.first, let asked = name.lowercased.relative(to: first), asked != .root
+        else { return [] }
+        let labels = asked.labelStarts.count
+        guard labels - 1 < minimumDots else { return [] }
+        let completed = domains.dropFirst().compactMap { asked.appending($0) }
+        return labels > 1 ? completed + [asked] : completed
+    }
+}
+
+/// Answers at once what a client's search path would find in several rounds: `example.com`, asked for in a pod,
+/// is first asked for as `example.com.default.svc.cluster.local`, and the answer to that is the one it would get
+/// in the end, behind an alias.
+package struct SearchPathCompletion: Sendable {
+    package let pods: PodStore
+    /// Of the alias, in seconds.
+    package let timeToLive: UInt32
+
+    package init(pods: PodStore, timeToLive: UInt32) {
+        self.pods = pods
+        self.timeToLive = timeToLive
+    }
+
+    /// Types that programs ask for through a search path.
+    private static let types: Set<RecordType> = [.a, .aaaa, .srv, .txt, .mx]
+
+    /// The names to try after that of the question; none if the client's search path is not known.
+    func alternatives(to question: Question, for client: HostAddress?) -> [DNSName] {
+        guard Self.types.contains(question.type), let client,
+            let path = pods.read({ $0.searchPath(of: client) })
+        else { return [] }
+        return path.alternatives(to: question.name)
+    }
+}

@@ -1,0 +1,226 @@
+import ClusterDNS
+import Glibc
+import HostileInput
+import Logging
+import Synchronization
+import Testing
+
+/// Other servers, as the test says that they are.
+private final class ScriptedServers: UpstreamTransport {
+    struct Down: Error {}
+
+    private struct State {
+        var answers: [ListenAddress: ResponseCode?] = [:]
+        var asked: [(server: ListenAddress, question: Question)] = []
+        /// Resumed for each query that comes.
+        var held: [CheckedContinuation<Void, Never>] = []
+        var holds = false
+    }
+
+    private let state = Mutex(State())
+    /// Queries that came, also those that are held.
+    let arrivals: AsyncStream<ListenAddress>
+    private let report: AsyncStream<ListenAddress>.Continuation
+
+    init() { (arrivals, report) = AsyncStream.makeStream() }
+
+    /// Nil: it does not answer.
+    func set(_ server: ListenAddress, _ code: ResponseCode?) {
+        state.withLock { $0.answers[server] = .some(code) }
+    }
+
+    /// Queries wait until `release`.
+    func hold() { state.withLock { $0.holds = true } }
+
+    func release() {
+        let held = state.withLock { state in
+            state.holds = false
+            defer { state.held = [] }
+            return state.held
+        }
+        for continuation in held { continuation.resume() }
+    }
+
+    /// Questions for names, without checks of servers.
+    var asked: [ListenAddress] {
+        state.withLock { state in
+            state.asked.filter { $0.question.name != .root && $0.question.type == .a }.map(\.server)
+        }
+    }
+
+    func exchange(_ query: Query, with server: ListenAddress) async throws -> Response {
+        if query.question.type == .a { report.yield(server) }
+        await withCheckedContinuation { continuation in
+            let waits = state.withLock { state in
+                state.asked.append((server, query.question))
+                guard state.holds else { return false }
+                state.held.append(continuation)
+                return true
+            }
+            if !waits { continuation.resume() }
+        }
+        guard let code = state.withLock({ $0.answers[server] ?? .noError }) else { throw Down() }
+        let record = ResourceRecord(
+            name: query.question.name, timeToLive: 60, data: .address(.v4(UInt32(server.port))))
+        let answer = Answer(code: code, answers: code == .noError ? [record] : [])
+        return try Response(reading: query.response(answer, limit: 1232))
+    }
+}
+
+@Suite struct ForwardingTests {
+    private let first = ListenAddress(address: .v4(0xc000_0201), port: 1)
+    private let second = ListenAddress(address: .v4(0xc000_0201), port: 2)
+
+    private func question(_ text: String = "example.com") throws -> Question {
+        Question(name: try name(text), type: .a)
+    }
+
+    private func upstreams(
+        _ servers: ScriptedServers, _ addresses: [ListenAddress], logger: Logger = Logger(label: "test")
+    ) -> Upstreams {
+        let upstreams = Upstreams(
+            transport: servers, loops: LoopDetector(), timing: .unhurried, clock: ContinuousClock(),
+            logger: logger)
+        upstreams.setServers(addresses)
+        return upstreams
+    }
+
+    private func server(of answer: Answer) -> UInt32? {
+        for case .address(.v4(let number)) in answer.answers.map(\.data) { return number }
+        return nil
+    }
+
+    @Test func theLoadSpreads() async throws {
+        let servers = ScriptedServers()
+        let upstreams = upstreams(servers, [first, second])
+        for _ in 0..<200 {
+            #expect(await upstreams.resolve(try question(), within: .seconds(600)).code == .noError)
+        }
+        #expect(servers.asked.count { $0 == first } > 50)
+        #expect(servers.asked.count { $0 == second } > 50)
+    }
+
+    @Test func oneThatFailsHasANeighbour() async throws {
+        let servers = ScriptedServers()
+        let upstreams = upstreams(servers, [first, second])
+        for code in [ResponseCode.serverFailure, .refused, nil] {
+            servers.set(first, code)
+            for _ in 0..<20 {
+                let answer = await upstreams.resolve(try question(), within: .seconds(600))
+                #expect(server(of: answer) == 2, "\(code as Any)")
+            }
+        }
+        servers.set(first, .nameError)
+        servers.set(second, .nameError)
+        #expect(await upstreams.resolve(try question(), within: .seconds(600)).code == .nameError)
+    }
+
+    @Test func oneThatIsDownIsLeftAloneUntilItIsBack() async throws {
+        let servers = ScriptedServers()
+        let log = LogStream()
+        let upstreams = upstreams(servers, [first, second], logger: log.logger)
+        let asked = try question()
+        await withTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { await upstreams.run() }
+            servers.set(first, nil)
+            // Enough for two failures.
+            for _ in 0..<40 { _ = await upstreams.resolve(asked, within: .seconds(600)) }
+            let before = servers.asked.count { $0 == first }
+            #expect(before == 2)
+            for _ in 0..<20 { _ = await upstreams.resolve(asked, within: .seconds(600)) }
+            #expect(servers.asked.count { $0 == first } == before)
+            #expect(!upstreams.isDown)
+            servers.set(second, nil)
+            for _ in 0..<2 { _ = await upstreams.resolve(asked, within: .seconds(600)) }
+            #expect(upstreams.isDown)
+            // The checks find them back.
+            servers.set(first, .noError)
+            servers.set(second, .refused)
+            await log.wait(for: "a DNS server answers again")
+            #expect(!upstreams.isDown)
+            tasks.cancelAll()
+        }
+    }
+
+    @Test func withoutServersTheAnswerIsAFailure() async throws {
+        let answer = await upstreams(ScriptedServers(), []).resolve(try question(), within: .seconds(600))
+        #expect(answer.code == .serverFailure)
+    }
+
+    // MARK: The forwarder
+
+    private func forwarder(
+        _ upstreams: Upstreams, stubs: [DNSName: Upstreams] = [:], now: @escaping @Sendable () -> Duration
+    ) -> (Forwarder, CacheResolver) {
+        let cache = CacheResolver(now: now)
+        return (Forwarder(cache: cache, upstreams: upstreams, stubDomains: stubs, timing: .unhurried), cache)
+    }
+
+    @Test func whoAsksAtTheSameTimeGetsTheSameAnswer() async throws {
+        let servers = ScriptedServers()
+        let (forwarder, cache) = forwarder(upstreams(servers, [first]), now: { .zero })
+        servers.hold()
+        let (a, b) = try (question("Example.com"), question("EXAMPLE.com"))
+        async let one = forwarder.answer(a)
+        async let two = forwarder.answer(b)
+        for await _ in servers.arrivals { break }
+        servers.release()
+        let names = await [one, two].map { $0.answers.first?.name }
+        #expect(names == [a.name, b.name])
+        #expect(servers.asked.count <= 2)
+        // And is kept.
+        #expect(cache.resolve(a) != .pass)
+    }
+
+    @Test func stubDomainsHaveServersOfTheirOwn() async throws {
+        let servers = ScriptedServers()
+        let stub = upstreams(servers, [second])
+        let domain = try name("Corp.example")
+        let (forwarder, _) = forwarder(upstreams(servers, [first]), stubs: [domain: stub], now: { .zero })
+        #expect(server(of: await forwarder.answer(try question("wiki.corp.EXAMPLE"))) == 2)
+        #expect(server(of: await forwarder.answer(try question("corp.example"))) == 2)
+        #expect(server(of: await forwarder.answer(try question("notcorp.example"))) == 1)
+        #expect(server(of: await forwarder.answer(try question("example"))) == 1)
+    }
+
+    @Test func whileNobodyAnswersStaleAnswersDo() async throws {
+        let servers = ScriptedServers()
+        let time = Mutex(Duration.zero)
+        let upstreams = upstreams(servers, [first])
+        let (forwarder, cache) = forwarder(upstreams, now: { time.withLock { $0 } })
+        let asked = try question()
+        #expect(await forwarder.answer(asked).code == .noError)
+        time.withLock { $0 = .seconds(61) }
+        #expect(cache.resolve(asked) == .pass)
+        servers.set(first, nil)
+        for _ in 0..<4 {
+            let answer = await forwarder.answer(asked)
+            #expect(answer.answers.map(\.timeToLive) == [30])
+        }
+        #expect(upstreams.isDown)
+        #expect(await forwarder.answer(try question("other.example.com")).code == .serverFailure)
+        time.withLock { $0 = .seconds(3600 + 60) }
+        #expect(await forwarder.answer(asked).code == .serverFailure)
+    }
+
+    // MARK: The resolver file
+
+    @Test func resolverFiles() throws {
+        let text = """
+            # nameserver 192.0.2.9
+            search example.com
+            nameserver 192.0.2.1
+            nameserver\t2001:db8::1  # second
+            nameserver 192.0.2.1
+            nameserver
+            nameserver nonsense
+            options ndots:5
+            search Corp.example . lab.example
+            """
+        let file = ResolverFile(parsing: text)
+        #expect(try file.servers == [address("192.0.2.1"), address("2001:db8::1")])
+        #expect(try file.searches == [name("corp.example"), name("lab.example")])
+        #expect(ResolverFile(parsing: "") == ResolverFile())
+        #expect(ResolverFile(path: "/nonexistent/resolv.conf") == ResolverFile())
+    }
+}

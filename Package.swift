@@ -94,8 +94,8 @@ let package = Package(
             [
                 "APIServer", "ClusterDNS", "ContainerRuntime", "Controllers", "HTTPService",
                 "KubernetesAPI", "KubernetesClient", "KubernetesJSON", "NodeAgent", "ObjectStore", "PKI",
-                "PodNetwork", "Scheduler", "ServiceProxy", "Netlink", "CLinux", lifecycle, logging,
-                nioPosix, yams,
+                "PodNetwork", "Scheduler", "ServiceProxy", "Netlink", "Telemetry", "CLinux", lifecycle,
+                logging, nioPosix, yams,
             ]),
 
         // What is counted and measured.

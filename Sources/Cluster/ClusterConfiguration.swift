@@ -27,6 +27,8 @@ public struct ClusterConfiguration: Sendable, Equatable {
     public var clusterDNS = "10.96.0.10"
     /// The domain of Service names.
     public var clusterDomain = "cluster.local"
+    /// What cluster DNS does with names outside of the cluster, and other choices.
+    public var dns = DNSSettings()
 
     /// Whether the end of a pod, and a rollout, wait for the data plane. Only a test wants it otherwise.
     public var hasGates = true

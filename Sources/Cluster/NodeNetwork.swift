@@ -78,11 +78,29 @@ struct NodeNetwork: Sendable {
                     "Expected the address of cluster DNS to be an IP address, found \"\(configuration.clusterDNS)\"."
                 )
             }
-            return DNSConfiguration(
+            var dns = DNSConfiguration(
                 listen: [listen], domain: configuration.clusterDomain,
                 ranges: ([configuration.podCIDR] + configuration.serviceCIDRs).compactMap { AddressRange($0) }
             )
+            try configuration.dns.apply(to: &dns)
+            return dns
         }
+    }
+
+    /// The address at which cluster DNS answers, as text.
+    var dnsAddress: String { configuration.clusterDNS }
+
+    /// Frees queries to cluster DNS from connection tracking.
+    var untrackedDNS: UntrackedPort? {
+        IPAddress(configuration.clusterDNS).map {
+            UntrackedPort(table: "swiftlet-dns", address: $0, port: 53)
+        }
+    }
+
+    /// Gives the node the Service range and the address of cluster DNS, as the proxy does: before it does, so that
+    /// DNS can be asked right from the start.
+    func establishServiceRange() throws {
+        try ServiceRange(proxyConfiguration, RouteSocket()).establish()
     }
 
     var nodeConfiguration: NodeConfiguration {

@@ -1,5 +1,4 @@
 import APIServer
-import ClusterDNS
 import ContainerRuntime
 import Controllers
 import Glibc
@@ -31,7 +30,7 @@ struct Rooms: Sendable {
     private let agent: NodeAgent
     private let proxy: ServiceProxy
     private let traffic: ServiceTraffic
-    private let dns: DNSServer
+    private let dns: NodeDNS
 
     /// Opens the store, makes keys, network and runtime ready, and lets the API server listen.
     init(_ configuration: ClusterConfiguration, logger: Logger) async throws {
@@ -91,8 +90,12 @@ struct Rooms: Sendable {
         scheduler = Scheduler(
             client: client("system:kube-scheduler", as: "kube-scheduler"), informers: informers,
             logger: log("scheduler"))
-        dns = try DNSServer(
-            configuration: try network.dnsConfiguration, informers: informers, logger: log("dns"))
+        dns = try NodeDNS(
+            network, informers: informers,
+            client: client("system:apiserver", as: "swiftlet", groups: ["system:masters"]),
+            logger: log("dns"))
+        try network.establishServiceRange()
+        try await dns.bind()
         (containerd, registry) = try await runtime
         agent = try await NodeAgent(
             configuration: network.nodeConfiguration,

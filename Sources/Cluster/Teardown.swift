@@ -33,6 +33,7 @@ public enum Teardown {
         report("Removed pods and containers")
         try ServiceProxy.cleanUp(network.proxyConfiguration, logger: logger)
         try network.pods.cleanUp()
+        try network.untrackedDNS?.remove()
         report("Removed network interfaces and kernel tables")
         try Preparation.removeFromKubeconfig()
         RuntimeRemains.remove(below: configuration.runDirectory)

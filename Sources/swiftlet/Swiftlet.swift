@@ -19,7 +19,6 @@ struct Swiftlet: AsyncParsableCommand {
         version: Version.swiftlet,
         subcommands: [
             Up.self, Down.self, Status.self, KubeconfigCommand.self, Image.self, RolloutCommand.self,
-            APIServerCommand.self,
-            VersionCommand.self,
+            APIServerCommand.self, DNSCommand.self, VersionCommand.self,
         ])
 }

@@ -43,6 +43,8 @@ struct Up: AsyncParsableCommand {
         help: "Put a 'swiftlet' context into your kubeconfig and make it the current one.")
     var kubeconfig = true
 
+    @OptionGroup(title: "DNS") var dns: DNSOptions
+
     @OptionGroup(title: "Audit") var audit: AuditOptions
 
     @Option(help: "Least severe log messages to show: trace, debug, info, notice, warning, error.")
@@ -63,6 +65,7 @@ struct Up: AsyncParsableCommand {
         configuration.podCIDR = podCIDR
         try configuration.setServiceCIDR(serviceCIDR)
         configuration.hasGates = trafficGates
+        configuration.dns = dns.settings
         audit.apply(to: &configuration)
         if detach {
             try Preparation.check(configuration)

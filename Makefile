@@ -11,7 +11,7 @@ SWIFT_BUILD := swift build --configuration $(CONFIGURATION)
 
 export SWIFTLET IMAGES CONFIGURATION
 
-.PHONY: help demo down build build-tests images setup test lint schema schema-check format bench-start bench-api bench-rollout soak install clean
+.PHONY: help demo down build build-tests images setup test lint schema schema-check format bench-start bench-api bench-rollout bench-dns soak install clean
 
 help:
 	@echo "make demo         set up, build, start a cluster, walk the chapter"
@@ -23,8 +23,9 @@ help:
 	@echo "make schema       generate Sources/KubernetesAPI/Generated from Schema"
 	@echo "make bench-start  start-up, memory, apply and first-request figures"
 	@echo "make bench-api    creates, gets, lists, watches, memory and start of the API server"
-	@echo "make soak         200 watchers and 16 writers for two minutes: every event once and in order"
 	@echo "make bench-rollout  requests lost while pods come and go (REQUESTS=1000000), time that deletions take"
+	@echo "make bench-dns    names a second, delay and memory of cluster DNS; how soon a change is seen"
+	@echo "make soak         200 watchers and 16 writers for two minutes: every event once and in order"
 	@echo "make format       format the Swift sources"
 
 demo: setup build images
@@ -88,6 +89,11 @@ bench-rollout: setup build images
 	$(SWIFT_BUILD) --product rollout-load
 	$(SWIFT_BUILD) --product bench-rollout
 	REQUESTS=$(REQUESTS) scripts/sandbox --disk $(BIN)/bench-rollout
+
+# SERVICES and SECONDS (of each load) may be given.
+bench-dns: setup build
+	$(SWIFT_BUILD) --product bench-dns
+	scripts/sandbox --disk $(BIN)/bench-dns
 
 SOAK_SECONDS ?= 120
 soak: setup build

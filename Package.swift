@@ -181,6 +181,12 @@ let package = Package(
             name: "bench-api",
             dependencies: ["APILoad", "BenchmarkSupport", "HTTPService", "KubernetesClient"],
             path: "Benchmarks/API", swiftSettings: strict),
+        .executableTarget(
+            name: "bench-dns",
+            dependencies: [
+                "APILoad", "BenchmarkSupport", "CLinux", "ClusterDNS", "HTTPService", "KubernetesClient",
+            ],
+            path: "Benchmarks/DNS", swiftSettings: strict),
 
         // An open-loop client, which runs in the network namespace that it is started in.
         .executableTarget(

@@ -140,7 +140,8 @@ struct Rollout {
         let port: Int
         if stream.path == .nodePort {
             address = try said([
-                "kubectl", "get", "nodes", "-o", "jsonpath={.items[0].status.addresses[0].address}",
+                "kubectl", "get", "nodes", "-o",
+                "jsonpath={.items[0].status.addresses[?(@.type=='InternalIP')].address}",
             ])
             port = isUDP ? 30081 : 30080
         } else {

@@ -42,8 +42,9 @@ struct Course {
     private func drain() throws {
         try shell(
             """
-            kubectl drain --all --force --ignore-daemonsets --pod-selector=app=web --timeout=6s 2>/dev/null || :
-            kubectl uncordon --all
+            node=$(kubectl get nodes -o jsonpath='{.items[0].metadata.name}')
+            kubectl drain $node --force --ignore-daemonsets --pod-selector=app=web --timeout=6s 2>/dev/null || :
+            kubectl uncordon $node
             """)
     }
 

@@ -53,7 +53,9 @@ struct Course {
             """
             kubectl rollout restart deployment/web
             kubectl get pods -l app=web --watch-only --request-timeout=30s -o name | head -n 4
-            kill -KILL $(cat /run/swiftlet/swiftlet.pid)
+            process=$(cat /run/swiftlet/swiftlet.pid)
+            kill -KILL $process
+            tail --pid=$process -s 0.01 -f /dev/null
             \(swiftlet) up --detach
             """)
     }

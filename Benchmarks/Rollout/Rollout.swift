@@ -74,7 +74,10 @@ struct Rollout {
     }
 
     private func restart(_ options: [String]) throws {
-        try Command(["bash", "-c", "kill -KILL $(cat /run/swiftlet/swiftlet.pid)"]).run()
+        try Command([
+            "bash", "-c",
+            "p=$(cat /run/swiftlet/swiftlet.pid); kill -KILL $p; tail --pid=$p -s 0.01 -f /dev/null",
+        ]).run()
         try Command([swiftlet, "up", "--detach"] + options).run()
     }
 

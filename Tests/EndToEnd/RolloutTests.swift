@@ -81,7 +81,9 @@ extension EndToEndTests {
                     try await kubectl("rollout undo deployment/web")
                     try await expect(
                         """
-                        kill -KILL $(cat /run/swiftlet/swiftlet.pid)
+                        process=$(cat /run/swiftlet/swiftlet.pid)
+                        kill -KILL $process
+                        tail --pid=$process -s 0.01 -f /dev/null
                         '\(Cluster.swiftlet)' up --detach
                         """)
                     try await settle()
@@ -139,7 +141,9 @@ extension EndToEndTests {
         private func restart(_ options: String) async throws {
             try await expect(
                 """
-                kill -KILL $(cat /run/swiftlet/swiftlet.pid)
+                process=$(cat /run/swiftlet/swiftlet.pid)
+                kill -KILL $process
+                tail --pid=$process -s 0.01 -f /dev/null
                 '\(Cluster.swiftlet)' up --detach \(options)
                 """)
         }

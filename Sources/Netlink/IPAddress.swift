@@ -80,6 +80,11 @@ public struct IPAddress: Hashable, Sendable {
         family == .ipv4 ? low >> 24 == 127 : high == 0 && low == 1
     }
 
+    /// The unspecified address: 0.0.0.0 or ::.
+    public static func unspecified(_ family: Family) -> IPAddress {
+        IPAddress(family: family, high: 0, low: 0)
+    }
+
     /// Whether this is the unspecified address: 0.0.0.0 or ::.
     public var isUnspecified: Bool { high == 0 && low == 0 }
 }

@@ -55,35 +55,16 @@ public final class NetworkNamespace: Sendable {
         try withExtendedLifetime(self) { try body(descriptor) }
     }
 
-    private final class Work: Sendable {
-        let run: @Sendable () -> Void
-        init(_ run: @escaping @Sendable () -> Void) { self.run = run }
-    }
-
     /// Runs `body` on a new thread that ends with it.
     private static func onThread<Value: Sendable>(
         _ body: @escaping @Sendable () throws -> Value
     ) async throws -> Value {
         try await withCheckedThrowingContinuation { continuation in
-            let work = Work { continuation.resume(with: Result { try body() }) }
-            let argument = Unmanaged.passRetained(work)
-            var attributes = pthread_attr_t()
-            pthread_attr_init(&attributes)
-            defer { pthread_attr_destroy(&attributes) }
-            pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-            var thread = pthread_t()
-            let result = pthread_create(
-                &thread, &attributes,
-                { argument in
-                    guard let argument else { return nil }
-                    Unmanaged<Work>.fromOpaque(argument).takeRetainedValue().run()
-                    return nil
-                }, argument.toOpaque())
-            if result != 0 {
-                argument.release()
+            let thread = OwnThread { continuation.resume(with: Result { try body() }) }
+            if !thread.start() {
                 continuation.resume(
                     throwing: NetlinkError(
-                        .file(path: "pthread_create", errno: result), request: "start a thread"))
+                        .file(path: "pthread_create", errno: errno), request: "start a thread"))
             }
         }
     }

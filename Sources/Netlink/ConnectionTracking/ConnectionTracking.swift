@@ -49,8 +49,14 @@ public struct TrackedConnection: Sendable, Hashable {
         self.name = name
     }
 
-    /// Whether the connection's first packet still waits for an answer.
-    public var isHalfOpen: Bool { tcpState == 1 || tcpState == 2 && status & 2 == 0 }
+    /// Whether an answer was seen.
+    public var isAnswered: Bool { status & 2 != 0 }
+    /// Whether a TCP connection's first packet still waits for an answer.
+    public var isHalfOpen: Bool { tcpState == 1 || tcpState == 2 && !isAnswered }
+    /// Whether answers come from another address or port than the first packet was sent to.
+    public var isTranslated: Bool {
+        original.destination != reply.source || original.destinationPort != reply.sourcePort
+    }
 }
 
 /// Which connections to look at. What is nil is not looked at.

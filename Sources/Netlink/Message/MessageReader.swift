@@ -8,6 +8,8 @@ public struct Message: Sendable, Hashable {
     public let flags: UInt16
     /// The sequence number of the request that this answers.
     public let sequence: UInt32
+    /// The number of the socket whose request led to this message; 0 for the kernel's own.
+    public let port: UInt32
     /// What follows the header.
     public let payload: ArraySlice<UInt8>
 
@@ -39,11 +41,12 @@ public struct Messages: Sequence, Sendable {
             guard let length: UInt32 = rest.integer(), length >= 16, Int(length) <= rest.count,
                 let type: UInt16 = rest.dropFirst(4).integer(),
                 let flags: UInt16 = rest.dropFirst(6).integer(),
-                let sequence: UInt32 = rest.dropFirst(8).integer()
+                let sequence: UInt32 = rest.dropFirst(8).integer(),
+                let port: UInt32 = rest.dropFirst(12).integer()
             else { return nil }
             let payload = rest.dropFirst(16).prefix(Int(length) - 16)
             rest = rest.dropFirst((Int(length) + 3) & ~3)
-            return Message(type: type, flags: flags, sequence: sequence, payload: payload)
+            return Message(type: type, flags: flags, sequence: sequence, port: port, payload: payload)
         }
     }
 }

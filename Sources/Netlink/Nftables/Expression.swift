@@ -86,6 +86,8 @@ public enum Expression: Sendable, Hashable {
         case destinationIPv4 = 20
         case sourceIPv6 = 21
         case destinationIPv6 = 22
+        /// The port to which the first packet went, two bytes. Needs the direction.
+        case destinationPort = 12
     }
 
     /// How `compare` compares.
@@ -104,6 +106,11 @@ public enum Expression: Sendable, Hashable {
 
     /// Reads bytes of the packet. nft: `ip daddr`, `th dport`.
     case payload(Base, offset: UInt32, length: UInt32, into: Register)
+    /// Writes the register's bytes over the source or destination address and corrects the checksums, also those
+    /// of the transport protocol. nft: `ip saddr set 192.0.2.1`.
+    case setAddress(IPAddress.Family, ofSource: Bool, from: Register)
+    /// Puts bytes into a register. nft: the bytes.
+    case constant([UInt8], into: Register)
     /// Reads a property of the packet. nft: `meta l4proto`.
     case meta(MetaKey, into: Register)
     /// Reads a property of the packet's connection, of its original direction where it has two.
@@ -118,8 +125,8 @@ public enum Expression: Sendable, Hashable {
     case lookup(String, key: Register, into: Register? = nil, inverted: Bool = false)
     /// Ends with this verdict. nft: `drop`, `goto refuse`.
     case verdict(Verdict)
-    /// A random number below `modulus`. nft: `numgen random mod 3`.
-    case random(modulus: UInt32, into: Register)
+    /// `offset` plus a random number below `modulus`. nft: `numgen random mod 3`.
+    case random(modulus: UInt32, offset: UInt32 = 0, into: Register)
     /// The type of an address as seen from this machine (`RTN_…`: 2 is local), of the source if `ofSource`.
     /// nft: `fib daddr type`.
     case addressType(ofSource: Bool, into: Register)
@@ -144,6 +151,26 @@ extension Expression {
                 writer.attribute(NFTA_PAYLOAD_BASE, bigEndian: base.rawValue)
                 writer.attribute(NFTA_PAYLOAD_OFFSET, bigEndian: offset)
                 writer.attribute(NFTA_PAYLOAD_LEN, bigEndian: length)
+            }
+        case .setAddress(let family, let ofSource, let register):
+            Self.write("payload", to: &writer) { writer in
+                let isIPv4 = family == .ipv4
+                let offset: UInt32 = isIPv4 ? (ofSource ? 12 : 16) : (ofSource ? 8 : 24)
+                writer.attribute(NFTA_PAYLOAD_SREG, bigEndian: register.number)
+                writer.attribute(NFTA_PAYLOAD_BASE, bigEndian: Base.network.rawValue)
+                writer.attribute(NFTA_PAYLOAD_OFFSET, bigEndian: offset)
+                writer.attribute(NFTA_PAYLOAD_LEN, bigEndian: UInt32(family.bitCount / 8))
+                // IPv4 has a checksum of its own, at offset 10; IPv6 has none.
+                let kind = isIPv4 ? NFT_PAYLOAD_CSUM_INET : NFT_PAYLOAD_CSUM_NONE
+                writer.attribute(NFTA_PAYLOAD_CSUM_TYPE, bigEndian: UInt32(kind.rawValue))
+                writer.attribute(NFTA_PAYLOAD_CSUM_OFFSET, bigEndian: UInt32(isIPv4 ? 10 : 0))
+                writer.attribute(
+                    NFTA_PAYLOAD_CSUM_FLAGS, bigEndian: UInt32(NFT_PAYLOAD_L4CSUM_PSEUDOHDR.rawValue))
+            }
+        case .constant(let bytes, let register):
+            Self.write("immediate", to: &writer) { writer in
+                writer.attribute(NFTA_IMMEDIATE_DREG, bigEndian: register.number)
+                writer.nest(NFTA_IMMEDIATE_DATA) { $0.attribute(NFTA_DATA_VALUE, bytes) }
             }
         case .meta(let key, let register):
             Self.write("meta", to: &writer) { writer in
@@ -184,12 +211,12 @@ extension Expression {
                 writer.attribute(NFTA_IMMEDIATE_DREG, bigEndian: Register.verdict.number)
                 writer.nest(NFTA_IMMEDIATE_DATA) { verdict.write(to: &$0) }
             }
-        case .random(let modulus, let register):
+        case .random(let modulus, let offset, let register):
             Self.write("numgen", to: &writer) { writer in
                 writer.attribute(NFTA_NG_DREG, bigEndian: register.number)
                 writer.attribute(NFTA_NG_MODULUS, bigEndian: modulus)
                 writer.attribute(NFTA_NG_TYPE, bigEndian: UInt32(NFT_NG_RANDOM.rawValue))
-                writer.attribute(NFTA_NG_OFFSET, bigEndian: UInt32(0))
+                writer.attribute(NFTA_NG_OFFSET, bigEndian: offset)
             }
         case .addressType(let ofSource, let register):
             Self.write("fib", to: &writer) { writer in

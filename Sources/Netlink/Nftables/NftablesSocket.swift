@@ -70,6 +70,15 @@ public struct NftablesSocket: Sendable {
         }
     }
 
+    /// How many rules the chains of a table have. Shell: `nft list table ip NAME`.
+    public func ruleCount(of table: TableName) throws(NetlinkError) -> Int {
+        try socket.dump("list the rules of table \(table)", type: Self.type(NFT_MSG_GETRULE)) {
+            Self.header(&$0, family: table.family.rawValue)
+            $0.attribute(NFTA_RULE_TABLE, table.name)
+        }
+        .filter { $0.attributes(afterHeaderOf: 4)[NFTA_RULE_TABLE]?.string == table.name }.count
+    }
+
     /// The names of a table's sets and maps. Shell: `nft list sets ip`.
     public func sets(of table: TableName) throws(NetlinkError) -> [String] {
         try socket.dump("list the sets of table \(table)", type: Self.type(NFT_MSG_GETSET)) {

@@ -49,6 +49,30 @@ public final class NetlinkSocket: Sendable {
         close(descriptor)
     }
 
+    /// The number by which the kernel knows this socket; notices bear it as the number of who made a change.
+    func port() throws(NetlinkError) -> UInt32 {
+        var address = sockaddr_nl()
+        var length = socklen_t(MemoryLayout<sockaddr_nl>.size)
+        let result = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                getsockname(descriptor, $0, &length)
+            }
+        }
+        guard result == 0 else {
+            throw NetlinkError(.socket(call: "getsockname", errno: errno), request: "name a netlink socket")
+        }
+        if address.nl_pid != 0 { return address.nl_pid }
+        // The kernel names a socket when it first sends, or here.
+        address.nl_family = sa_family_t(AF_NETLINK)
+        let bound = withUnsafePointer(to: address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, length) }
+        }
+        guard bound == 0 else {
+            throw NetlinkError(.socket(call: "bind", errno: errno), request: "name a netlink socket")
+        }
+        return try port()
+    }
+
     @discardableResult
     private func set(_ level: Int32, _ option: Int32, _ value: Int32) -> Bool {
         var value = value

@@ -230,7 +230,11 @@ let package = Package(
         tests("PodNetwork", ["KubernetesJSON", "Netlink", logging]),
         tests(
             "ServiceProxy",
-            ["HTTPService", "KubernetesAPI", "KubernetesJSON", "KubernetesClient", "Netlink", logging, yams]),
+            [
+                "CLinux", "HTTPService", "KubernetesAPI", "KubernetesJSON", "KubernetesClient", "Netlink",
+                logging,
+                yams,
+            ]),
         tests(
             "ClusterDNS",
             [

@@ -65,9 +65,11 @@ struct NodeNetwork: Sendable {
     }
 
     var proxyConfiguration: ProxyConfiguration {
-        ProxyConfiguration(
+        var proxy = ProxyConfiguration(
             nodeName: configuration.nodeName, nodeAddress: nodeAddress, serviceRanges: serviceRanges,
             podRanges: [podRange], nodeLocalAddresses: IPAddress(configuration.clusterDNS).map { [$0] } ?? [])
+        proxy.nodePodRanges = [nodeRange]
+        return proxy
     }
 
     var dnsConfiguration: DNSConfiguration {

@@ -178,15 +178,39 @@ import Testing
             .init(
                 old: .spread(backends("10.0.0.1", "10.0.0.2", "10.0.0.3")),
                 new: .spread(backends("10.0.0.1", "10.0.0.9", "10.0.0.3"))))
-        #expect(replaced.removedServices.isEmpty && replaced.addedServices.isEmpty)
-        #expect(replaced.removedEndpoints == [NftablesForm.key(key, slot: 1)])
-        #expect(replaced.addedEndpoints.map(\.key) == [NftablesForm.key(key, slot: 1)])
+        #expect(replaced.removed == [NftablesForm.endpoints: [NftablesForm.key(key, slot: 1)]])
+        #expect(replaced.added.mapValues { $0.map(\.key) } == replaced.removed)
         var emptied = ElementOperations()
         emptied.add(key, .init(old: .spread(backends("10.0.0.1")), new: .refuse))
-        #expect(emptied.removedServices == [NftablesForm.key(key)])
-        #expect(emptied.addedServices == [SetElement(NftablesForm.key(key), .verdict(.goto("refuse")))])
-        #expect(emptied.removedEndpoints == [NftablesForm.key(key, slot: 0)])
-        #expect(emptied.addedEndpoints.isEmpty)
+        #expect(
+            emptied.removed == [
+                NftablesForm.services: [NftablesForm.key(key)],
+                NftablesForm.endpoints: [NftablesForm.key(key, slot: 0)],
+            ])
+        #expect(
+            emptied.added == [
+                NftablesForm.services: [SetElement(NftablesForm.key(key), .verdict(.goto("refuse")))]
+            ])
+    }
+
+    @Test func namesOfChainsCanBeReadBack() {
+        var chains: [PickChain] = []
+        for affinity in [nil, 1, 10_800] {
+            for (isNodePort, group) in [
+                (false, EndpointGroup.inside), (true, .inside), (false, .outside), (true, .outside),
+            ] {
+                var chain = PickChain(17)
+                (chain.isNodePort, chain.group, chain.affinity) = (isNodePort, group, affinity)
+                chains.append(chain)
+            }
+        }
+        #expect(Set(chains.map(\.name)).count == 12)
+        for chain in chains { #expect(PickChain(name: chain.name) == chain) }
+        for name in [
+            "refuse", "pick", "pick0", "pick-3", "pick3-", "pick3-sticky", "pick3-outside-node", "pick03",
+        ] {
+            #expect(PickChain(name: name) == nil, "\(name)")
+        }
     }
 
     @Test func tablesSurviveTheWayThroughTheKernelsForm() throws {
@@ -200,6 +224,15 @@ import Testing
                 table.entries[ServiceAddress(address(number), .udp, 53)] = .spread(list)
             }
             table.entries[ServiceAddress(address(6), .tcp, 443)] = .refuse
+            let first = [Backend(address(100), 3000), Backend(address(101), 3000)]
+            table.entries[ServiceAddress(.unspecified(family), .tcp, 30080)] = Forwarding(
+                .spread(first), outside: .spread([first[1]]), affinity: 10_800)
+            table.entries[ServiceAddress(.unspecified(family), .udp, 30080)] = Forwarding(
+                .spread(first), outside: .drop)
+            let all = IPNetwork(address(0), prefixLength: family.bitCount / 2)
+            table.entries[ServiceAddress(address(8), .tcp, 80)] = Forwarding(
+                .spread(first), affinity: 60,
+                sources: Set([all, IPNetwork(host: address(9))].compactMap { $0?.canonical }))
             table.entries[ServiceAddress(address(7), .sctp, 9)] = .drop
             table.serviceAddresses = [address(1), address(2)]
             table.hairpinAddresses = [address(100)]

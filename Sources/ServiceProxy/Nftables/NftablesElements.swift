@@ -2,59 +2,27 @@ import Netlink
 
 // The elements of the maps and sets, from the forwarding table and back to it.
 extension NftablesForm {
-    /// The key of an entry in `services`; the beginning of its keys in `endpoints`.
-    package static func key(_ address: ServiceAddress) -> [UInt8] {
-        var key = address.address.bytes
-        key.reserveCapacity(key.count + 12)
-        key.append(address.transportProtocol.rawValue)
-        key.append(contentsOf: [0, 0, 0])
-        append(address.port, to: &key)
-        return key
-    }
-
-    /// The key of one slot in `endpoints`.
-    package static func key(_ address: ServiceAddress, slot: Int) -> [UInt8] {
-        var key = key(address)
-        withUnsafeBytes(of: UInt32(truncatingIfNeeded: slot)) { key.append(contentsOf: $0) }
-        return key
-    }
-
-    package static func data(_ backend: Backend) -> [UInt8] {
-        var data = backend.address.bytes
-        append(backend.port, to: &data)
-        return data
-    }
-
-    /// A port, padded to a whole register.
-    private static func append(_ port: UInt16, to bytes: inout [UInt8]) {
-        bytes.append(UInt8(truncatingIfNeeded: port >> 8))
-        bytes.append(UInt8(truncatingIfNeeded: port))
-        bytes.append(0)
-        bytes.append(0)
-    }
-
-    /// What a packet meets in `services`.
-    package static func verdict(_ forwarding: Forwarding) -> Verdict {
-        switch forwarding {
-        case .spread(let backends): backends.isEmpty ? .goto(refuse) : .goto(pick(backends.count))
-        case .refuse: .goto(refuse)
-        case .drop: .drop
+    /// What a packet from one side meets at an entry.
+    package static func verdict(
+        _ address: ServiceAddress, _ forwarding: Forwarding, _ group: EndpointGroup
+    ) -> Verdict? {
+        guard let destination = group == .inside ? forwarding.inside : forwarding.outside else { return nil }
+        switch destination {
+        case .spread: return .goto(PickChain(address, forwarding, group)?.name ?? refuse)
+        case .refuse: return .goto(refuse)
+        case .drop: return .drop
         }
     }
 
     /// The elements of all sets for this family's part of a table.
     package func elements(of table: ForwardingTable) -> [String: [SetElement]] {
-        var result: [String: [SetElement]] = [:]
-        for (address, forwarding) in table.entries where address.address.family == family {
-            result[Self.services, default: []]
-                .append(SetElement(Self.key(address), .verdict(Self.verdict(forwarding))))
-            for (slot, backend) in forwarding.backends.enumerated() {
-                result[Self.endpoints, default: []]
-                    .append(SetElement(Self.key(address, slot: slot), .data(Self.data(backend))))
-            }
+        var changes = TableChanges()
+        for (address, forwarding) in table.entries {
+            changes.entries[address] = .init(old: nil, new: forwarding)
         }
-        result[Self.serviceAddresses] = own(table.serviceAddresses).map { SetElement($0.bytes) }
-        result[Self.hairpins] = own(table.hairpinAddresses).map { SetElement($0.bytes + $0.bytes) }
+        changes.addedServiceAddresses = table.serviceAddresses
+        changes.addedHairpinAddresses = table.hairpinAddresses
+        var result = ElementOperations(changes, family).added
         result[Self.nodeLocal] = own(configuration.nodeLocalAddresses).map { SetElement($0.bytes) }
         return result
     }
@@ -66,69 +34,188 @@ extension NftablesForm {
     /// The table that these elements stand for, or nil when they contradict each other.
     package func table(from elements: [String: [SetElement]]) -> ForwardingTable? {
         var table = ForwardingTable()
-        var slots: [ServiceAddress: [(slot: UInt32, backend: Backend)]] = [:]
-        for element in elements[Self.endpoints] ?? [] {
-            guard let address = serviceAddress(element.key[...]),
-                let slot = element.key.dropFirst(addressSize + 8).slotNumber,
-                case .data(let data) = element.value, let backend = backend(data[...])
-            else { return nil }
-            slots[address, default: []].append((slot, backend))
-        }
-        for element in elements[Self.services] ?? [] {
-            guard let address = serviceAddress(element.key[...]), case .verdict(let verdict) = element.value
-            else { return nil }
-            switch verdict {
-            case .drop: table.entries[address] = .drop
-            case .goto(Self.refuse): table.entries[address] = .refuse
-            case .goto(let chain):
-                let found = (slots.removeValue(forKey: address) ?? []).sorted { $0.slot < $1.slot }
-                guard chain == Self.pick(found.count),
-                    found.enumerated().allSatisfy({ $0.offset == Int($0.element.slot) })
+        guard let slots = slots(elements[Self.endpoints] ?? []) else { return nil }
+        for (set, group) in [(Self.services, EndpointGroup.inside), (Self.outside, .outside)] {
+            for element in elements[set] ?? [] {
+                var key = KeyReader(element.key, family)
+                guard let address = key.entry(), case .verdict(let verdict) = element.value,
+                    read(verdict, address, group, slots[address]?[group] ?? [:], into: &table)
                 else { return nil }
-                table.entries[address] = .spread(found.map(\.backend))
-            default: return nil
             }
         }
-        guard slots.isEmpty else { return nil }
-        for element in elements[Self.serviceAddresses] ?? [] {
-            guard let address = IPAddress(bytes: element.key.prefix(addressSize)) else { return nil }
-            table.serviceAddresses.insert(address)
+        for element in elements[Self.sources] ?? [] {
+            var key = KeyReader(element.key, family)
+            guard let address = key.entry(), let first = key.address(), let length = key.number(),
+                let network = IPNetwork(first, prefixLength: Int(length)), var entry = table.entries[address]
+            else { return nil }
+            entry.sources = (entry.sources ?? []).union([network])
+            table.entries[address] = entry
         }
-        for element in elements[Self.hairpins] ?? [] {
-            guard let address = IPAddress(bytes: element.key.prefix(addressSize)) else { return nil }
-            table.hairpinAddresses.insert(address)
+        for (set, addresses) in [
+            (Self.serviceAddresses, \ForwardingTable.serviceAddresses),
+            (Self.hairpins, \ForwardingTable.hairpinAddresses),
+        ] {
+            for element in elements[set] ?? [] {
+                var key = KeyReader(element.key, family)
+                guard let address = key.address() else { return nil }
+                table[keyPath: addresses].insert(address)
+            }
+        }
+        // All of it must be there, and nothing else: what follows from the entries is not read, but compared.
+        let wanted = self.elements(of: table)
+        for set in sets.map(\.name) where Self.holdsTable(set) {
+            guard Set(wanted[set] ?? []) == Set(elements[set] ?? []) else { return nil }
         }
         return table
     }
 
-    private var addressSize: Int { family.bitCount / 8 }
-
-    private func serviceAddress(_ key: ArraySlice<UInt8>) -> ServiceAddress? {
-        let rest = key.dropFirst(addressSize)
-        guard let address = IPAddress(bytes: key.prefix(addressSize)), let number = rest.first,
-            let transport = TransportProtocol(rawValue: number), let port = rest.dropFirst(4).portNumber
-        else { return nil }
-        return ServiceAddress(address, transport, port)
+    private func slots(_ elements: [SetElement]) -> [ServiceAddress: [EndpointGroup: [UInt32: Backend]]]? {
+        var result: [ServiceAddress: [EndpointGroup: [UInt32: Backend]]] = [:]
+        for element in elements {
+            var key = KeyReader(element.key, family)
+            guard let address = key.entry(), let number = key.number(), case .data(let bytes) = element.value
+            else { return nil }
+            var data = KeyReader(bytes, family)
+            guard let backend = data.backend() else { return nil }
+            let group: EndpointGroup = number >= EndpointGroup.outside.firstSlot ? .outside : .inside
+            result[address, default: [:]][group, default: [:]][number - group.firstSlot] = backend
+        }
+        return result
     }
 
-    private func backend(_ data: ArraySlice<UInt8>) -> Backend? {
-        guard let address = IPAddress(bytes: data.prefix(addressSize)),
-            let port = data.dropFirst(addressSize).portNumber
-        else { return nil }
-        return Backend(address, port)
+    /// Reads one side of an entry. False when it is none that this form has.
+    private func read(
+        _ verdict: Verdict, _ address: ServiceAddress, _ group: EndpointGroup, _ slots: [UInt32: Backend],
+        into table: inout ForwardingTable
+    ) -> Bool {
+        let destination: Forwarding.Destination
+        var affinity: Int?
+        switch verdict {
+        case .drop: destination = .drop
+        case .goto(Self.refuse): destination = .refuse
+        case .goto(let name):
+            guard let pick = PickChain(name: name), pick.count == slots.count else { return false }
+            let backends = (0..<pick.count).compactMap { slots[UInt32(truncatingIfNeeded: $0)] }
+            destination = .spread(backends)
+            affinity = pick.affinity
+        default: return false
+        }
+        if group == .inside {
+            table.entries[address] = Forwarding(destination, affinity: affinity)
+        } else {
+            table.entries[address]?.outside = destination
+            if let affinity { table.entries[address]?.affinity = affinity }
+        }
+        return table.entries[address] != nil
     }
 }
 
-extension ArraySlice where Element == UInt8 {
-    /// The port number with which the slice begins.
-    fileprivate var portNumber: UInt16? {
-        guard count >= 2 else { return nil }
-        return prefix(2).reduce(0) { $0 << 8 | UInt16($1) }
+/// The elements that come and go with a change. What goes is taken out before anything is put in, so an element
+/// that changes its value does both.
+package struct ElementOperations: Sendable, Hashable {
+    /// By set.
+    package private(set) var removed: [String: [[UInt8]]] = [:]
+    package private(set) var added: [String: [SetElement]] = [:]
+
+    package init() {}
+
+    /// What this family's part of the changes needs.
+    package init(_ changes: TableChanges, _ family: IPAddress.Family) {
+        for (address, change) in changes.entries where address.address.family == family {
+            add(address, change)
+        }
+        change(
+            NftablesForm.serviceAddresses, changes.removedServiceAddresses, changes.addedServiceAddresses,
+            family
+        ) { $0.bytes }
+        change(
+            NftablesForm.hairpins, changes.removedHairpinAddresses, changes.addedHairpinAddresses, family
+        ) { $0.bytes + $0.bytes }
     }
 
-    /// The slot number with which the slice begins, in the machine's byte order.
-    fileprivate var slotNumber: UInt32? {
-        guard count >= 4 else { return nil }
-        return withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) }
+    /// The operations, those that remove first.
+    package var deletions: [NftablesOperation] {
+        removed.sorted { $0.key < $1.key }.map { .deleteElements(set: $0.key, $0.value) }
+    }
+    package var additions: [NftablesOperation] {
+        added.sorted { $0.key < $1.key }.map { .addElements(set: $0.key, $0.value) }
+    }
+
+    private mutating func change(
+        _ set: String, _ old: Set<IPAddress>, _ new: Set<IPAddress>, _ family: IPAddress.Family,
+        _ key: (IPAddress) -> [UInt8]
+    ) {
+        for address in old where address.family == family { remove(key(address), from: set) }
+        for address in new where address.family == family { add(SetElement(key(address)), to: set) }
+    }
+
+    private mutating func remove(_ key: [UInt8], from set: String) {
+        removed[set, default: []].append(key)
+    }
+
+    private mutating func add(_ element: SetElement, to set: String) {
+        added[set, default: []].append(element)
+    }
+
+    /// Adds what one entry's change needs: only slots, verdicts and the rest that differ.
+    package mutating func add(_ address: ServiceAddress, _ change: TableChanges.Entry) {
+        changeSide(address, change, .inside, NftablesForm.services)
+        changeSide(address, change, .outside, NftablesForm.outside)
+        if address.isNodePort, (change.old == nil) != (change.new == nil) {
+            let key = NftablesForm.nodePortKey(address)
+            if change.old != nil {
+                remove(key, from: NftablesForm.nodePorts)
+            } else {
+                add(SetElement(key), to: NftablesForm.nodePorts)
+            }
+        }
+        let (oldSources, newSources) = (change.old?.sources, change.new?.sources)
+        if oldSources != newSources {
+            if (oldSources == nil) != (newSources == nil) {
+                let key = NftablesForm.key(address)
+                if oldSources != nil {
+                    remove(key, from: NftablesForm.restricted)
+                } else {
+                    add(SetElement(key), to: NftablesForm.restricted)
+                }
+            }
+            changeSet(NftablesForm.sources, oldSources ?? [], newSources ?? []) {
+                NftablesForm.key(address, source: $0)
+            }
+        }
+        let oldMembers = change.old?.affinity == nil ? [] : Set(change.old?.backends ?? [])
+        let newMembers = change.new?.affinity == nil ? [] : Set(change.new?.backends ?? [])
+        changeSet(NftablesForm.members, oldMembers, newMembers) { NftablesForm.key(address, member: $0) }
+    }
+
+    private mutating func changeSet<Value: Hashable>(
+        _ set: String, _ old: Set<Value>, _ new: Set<Value>, _ key: (Value) -> [UInt8]
+    ) {
+        for value in old where !new.contains(value) { remove(key(value), from: set) }
+        for value in new where !old.contains(value) { add(SetElement(key(value)), to: set) }
+    }
+
+    private mutating func changeSide(
+        _ address: ServiceAddress, _ change: TableChanges.Entry, _ group: EndpointGroup, _ set: String
+    ) {
+        let oldVerdict = change.old.flatMap { NftablesForm.verdict(address, $0, group) }
+        let newVerdict = change.new.flatMap { NftablesForm.verdict(address, $0, group) }
+        if oldVerdict != newVerdict {
+            let key = NftablesForm.key(address)
+            if oldVerdict != nil { remove(key, from: set) }
+            if let newVerdict { add(SetElement(key, .verdict(newVerdict)), to: set) }
+        }
+        func backends(_ forwarding: Forwarding?) -> [Backend] {
+            (group == .inside ? forwarding?.inside : forwarding?.outside)?.backends ?? []
+        }
+        let (old, new) = (backends(change.old), backends(change.new))
+        for slot in 0..<max(old.count, new.count) {
+            let before = slot < old.count ? old[slot] : nil
+            let after = slot < new.count ? new[slot] : nil
+            guard before != after else { continue }
+            let key = NftablesForm.key(address, group, slot: slot)
+            if before != nil { remove(key, from: NftablesForm.endpoints) }
+            if let after { add(SetElement(key, .data(NftablesForm.data(after))), to: NftablesForm.endpoints) }
+        }
     }
 }

@@ -44,8 +44,24 @@ public struct ServiceFacts: Sendable, Hashable {
     /// The cluster addresses (`spec.clusterIPs`); none for headless and ExternalName Services.
     public var clusterAddresses: [IPAddress] = []
     public var ports: [Port] = []
+    /// Further addresses at which nodes take its traffic (`spec.externalIPs`).
+    public var externalAddresses: [IPAddress] = []
+    /// The addresses of its load balancer that packets still bear when they come here
+    /// (`status.loadBalancer.ingress[].ip` with `ipMode: VIP`).
+    public var loadBalancerAddresses: [IPAddress] = []
+    /// Which clients may use the load balancer's addresses (`spec.loadBalancerSourceRanges`); for a family without
+    /// a range, all of it.
+    public var sourceRanges: [IPNetwork] = []
     /// Whether only endpoints on the client's node serve it (`spec.internalTrafficPolicy: Local`).
     public var isInternalTrafficLocal = false
+    /// Whether clients outside the cluster reach only endpoints on the node that they came to, which then see the
+    /// clients' own addresses (`spec.externalTrafficPolicy: Local`).
+    public var isExternalTrafficLocal = false
+    /// For how many seconds after its last connection a client is led to the same endpoint
+    /// (`spec.sessionAffinity: ClientIP`); nil when it is not.
+    public var affinityTimeout: Int?
+    /// The port at which load balancers ask whether this node has endpoints (`spec.healthCheckNodePort`).
+    public var healthCheckPort: UInt16?
 
     public init(_ name: ObjectName) {
         self.name = name
@@ -78,6 +94,12 @@ public struct SliceFacts: Sendable, Hashable {
         public var isTerminating = false
         /// Whether it is on this node.
         public var isOnNode = false
+        /// The node that it is on, for the reader of an explanation.
+        public var nodeName: String?
+        /// The zones whose clients should use it (`hints.forZones`).
+        public var zoneHints: [String] = []
+        /// Whether the hints name this node (`hints.forNodes`); nil when they name none.
+        public var isHintedToNode: Bool?
 
         public init(_ address: IPAddress) {
             self.address = address

@@ -1,11 +1,17 @@
 import KubernetesAPI
 import Netlink
 
+/// Whether an object is none of this proxy's business: another proxy takes care of it (label
+/// `service.kubernetes.io/service-proxy-name`, KEP-2447), or nobody has to (label `service.kubernetes.io/headless`).
+private func isForOthers(_ metadata: ObjectMeta) -> Bool {
+    metadata.labels["service.kubernetes.io/service-proxy-name"] != nil
+        || metadata.labels["service.kubernetes.io/headless"] != nil
+}
+
 extension ServiceFacts {
-    /// What the proxy needs of a Service; nil for one that another proxy takes care of (label
-    /// `service.kubernetes.io/service-proxy-name`, KEP-2447).
+    /// What the proxy needs of a Service; nil for one that another proxy takes care of.
     public init?(_ service: Service) {
-        guard service.metadata.labels["service.kubernetes.io/service-proxy-name"] == nil else { return nil }
+        guard !isForOthers(service.metadata) else { return nil }
         self.init(ObjectName(service.metadata.namespace, service.metadata.name))
         created = Int64(service.metadata.creationTimestamp?.seconds ?? 0)
         let spec = service.spec
@@ -21,6 +27,28 @@ extension ServiceFacts {
             return Port(port.name, transport, number, nodePort: hasNodePort ? portNumber(port.nodePort) : nil)
         }
         isInternalTrafficLocal = spec.internalTrafficPolicy == "Local"
+        if spec.sessionAffinity == "ClientIP" {
+            affinityTimeout = spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? 10_800
+        }
+        // Neither headless Services nor names of something else have anything to translate.
+        if !clusterAddresses.isEmpty { addWaysFromOutside(service) }
+    }
+
+    private mutating func addWaysFromOutside(_ service: Service) {
+        let spec = service.spec
+        externalAddresses = spec.externalIPs.compactMap { IPAddress($0) }
+        let hasLoadBalancer = spec.type == "LoadBalancer"
+        if hasLoadBalancer {
+            // A load balancer of mode Proxy sends to node ports; its own address means nothing here.
+            loadBalancerAddresses = service.status.loadBalancer.ingress.compactMap {
+                $0.ipMode == nil || $0.ipMode == "VIP" ? IPAddress($0.ip) : nil
+            }
+            // The API lets space around them pass.
+            sourceRanges = spec.loadBalancerSourceRanges.compactMap { IPNetwork($0.filter { $0 != " " }) }
+        }
+        let isReachable = hasLoadBalancer || spec.type == "NodePort" || !externalAddresses.isEmpty
+        isExternalTrafficLocal = isReachable && spec.externalTrafficPolicy == "Local"
+        if hasLoadBalancer, isExternalTrafficLocal { healthCheckPort = portNumber(spec.healthCheckNodePort) }
     }
 }
 
@@ -29,7 +57,7 @@ extension SliceFacts {
     /// addresses (`addressType: FQDN`).
     public init?(_ slice: EndpointSlice, nodeName: String) {
         guard let service = slice.metadata.labels["kubernetes.io/service-name"], !service.isEmpty,
-            slice.addressType != "FQDN"
+            slice.addressType != "FQDN", !isForOthers(slice.metadata)
         else { return nil }
         self.init(
             ObjectName(slice.metadata.namespace, slice.metadata.name),
@@ -48,6 +76,10 @@ extension SliceFacts {
             facts.isServing = endpoint.conditions.serving ?? facts.isReady
             facts.isTerminating = endpoint.conditions.terminating ?? false
             facts.isOnNode = endpoint.nodeName == nodeName
+            facts.nodeName = endpoint.nodeName
+            facts.zoneHints = endpoint.hints?.forZones.map(\.name) ?? []
+            let nodes = endpoint.hints?.forNodes ?? []
+            facts.isHintedToNode = nodes.isEmpty ? nil : nodes.contains { $0.name == nodeName }
             return facts
         }
     }

@@ -27,7 +27,8 @@ public enum TransportProtocol: UInt8, Sendable, Hashable, Comparable, CaseIterab
     public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 }
 
-/// Where clients send to: an address, a protocol and a port of a Service.
+/// Where clients send to: an address, a protocol and a port of a Service. The unspecified address, 0.0.0.0 or ::,
+/// stands for every address of the node; what is said of a certain address goes before it.
 public struct ServiceAddress: Sendable, Hashable, Comparable, CustomStringConvertible {
     public var address: IPAddress
     public var transportProtocol: TransportProtocol
@@ -37,6 +38,14 @@ public struct ServiceAddress: Sendable, Hashable, Comparable, CustomStringConver
         self.address = address
         self.transportProtocol = transportProtocol
         self.port = port
+    }
+
+    /// Whether it is a port of the node's, at whichever of its addresses.
+    public var isNodePort: Bool { address.isUnspecified }
+
+    /// The same port of the node, at whichever of its addresses.
+    package var onNode: ServiceAddress {
+        ServiceAddress(.unspecified(address.family), transportProtocol, port)
     }
 
     public var description: String {
@@ -69,18 +78,53 @@ public struct Backend: Sendable, Hashable, Comparable, CustomStringConvertible {
 }
 
 /// What happens to new connections to one `ServiceAddress`.
-public enum Forwarding: Sendable, Hashable {
-    /// Each goes to one of these, chosen at random. A backend's place in the list is its slot in the kernel.
-    case spread([Backend])
-    /// They are refused at once: a TCP reset, or ICMP port unreachable. For Services without endpoints.
-    case refuse
-    /// They vanish. For `internalTrafficPolicy: Local` without an endpoint on the node.
-    case drop
+public struct Forwarding: Sendable, Hashable {
+    /// Where connections go.
+    public enum Destination: Sendable, Hashable {
+        /// Each goes to one of these, chosen at random. A backend's place in the list is its slot in the kernel.
+        case spread([Backend])
+        /// They are refused at once: a TCP reset, or ICMP port unreachable. For Services without endpoints.
+        case refuse
+        /// They vanish. For traffic policy Local without an endpoint on the node.
+        case drop
 
-    /// The backends, in the order of their slots.
+        /// The backends, in the order of their slots.
+        public var backends: [Backend] {
+            if case .spread(let backends) = self { return backends }
+            return []
+        }
+    }
+
+    /// Where everybody's connections go; if `outside` is given, only those of this node's pods and of the node.
+    public var inside: Destination
+    /// Where the connections of all others go, for `externalTrafficPolicy: Local`.
+    public var outside: Destination?
+    /// For how many seconds after its last connection a client is led to the same backend again; nil when it is
+    /// not (`sessionAffinity: ClientIP`).
+    public var affinity: Int?
+    /// The only clients whose connections do not vanish (`loadBalancerSourceRanges`); nil for all.
+    public var sources: Set<IPNetwork>?
+
+    public init(
+        _ inside: Destination, outside: Destination? = nil, affinity: Int? = nil,
+        sources: Set<IPNetwork>? = nil
+    ) {
+        self.inside = inside
+        self.outside = outside
+        self.affinity = affinity
+        self.sources = sources
+    }
+
+    /// The same for everybody.
+    public static func spread(_ backends: [Backend]) -> Self { Self(.spread(backends)) }
+    public static let refuse = Self(.refuse)
+    public static let drop = Self(.drop)
+
+    /// The backends of everybody; of those that serve both sides the first mention counts.
     public var backends: [Backend] {
-        if case .spread(let backends) = self { return backends }
-        return []
+        guard let outside else { return inside.backends }
+        let known = Set(inside.backends)
+        return inside.backends + outside.backends.filter { !known.contains($0) }
     }
 }
 

@@ -7,28 +7,33 @@ import Netlink
 public struct Planner: Sendable {
     /// What the planner knows of its node and cluster.
     public let configuration: ProxyConfiguration
+    /// The zone of the node (label `topology.kubernetes.io/zone`), by which hints choose endpoints.
+    public private(set) var zone: String?
     /// The table, with all changes that `plan()` has returned.
     public private(set) var table = ForwardingTable()
 
-    private var services: [ObjectName: ServiceFacts] = [:]
-    private var slices: [ObjectName: [ObjectName: SliceFacts]] = [:]
+    private(set) var services: [ObjectName: ServiceFacts] = [:]
+    private(set) var slices: [ObjectName: [ObjectName: SliceFacts]] = [:]
     /// To which Service a slice belongs, for when its label changes.
     private var serviceOfSlice: [ObjectName: ObjectName] = [:]
 
     /// What each Service claims now.
     private var claims: [ObjectName: Claims] = [:]
     /// Who has each address, and who else would like to.
-    private var owners: [ServiceAddress: ObjectName] = [:]
+    private(set) var owners: [ServiceAddress: ObjectName] = [:]
     private var contenders: [ServiceAddress: Set<ObjectName>] = [:]
     private var serviceAddressUses: [IPAddress: Int] = [:]
     private var hairpinUses: [IPAddress: Int] = [:]
+
+    /// The Services of which load balancers ask for the health of this node.
+    private(set) var checkedServices: Set<ObjectName> = []
 
     /// What has to be looked at by the next `plan()`.
     private var changedServices: Set<ObjectName> = []
     private var touched = Touched()
 
     private struct Claims: Sendable {
-        var entries: [ServiceAddress] = []
+        var entries: [ServiceAddress: AddressClaim] = [:]
         var serviceAddresses: [IPAddress] = []
         var hairpins: Set<IPAddress> = []
     }
@@ -55,16 +60,29 @@ public struct Planner: Sendable {
         self.table = table
     }
 
+    /// The node came into another zone.
+    public mutating func setZone(_ zone: String?) {
+        guard zone != self.zone else { return }
+        self.zone = zone
+        changedServices.formUnion(services.keys)
+    }
+
     /// A Service came or changed.
     public mutating func setService(_ facts: ServiceFacts) {
         guard services[facts.name] != facts else { return }
         services[facts.name] = facts
+        if facts.healthCheckPort == nil {
+            checkedServices.remove(facts.name)
+        } else {
+            checkedServices.insert(facts.name)
+        }
         changedServices.insert(facts.name)
     }
 
     /// A Service went.
     public mutating func removeService(_ name: ObjectName) {
         guard services.removeValue(forKey: name) != nil else { return }
+        checkedServices.remove(name)
         changedServices.insert(name)
     }
 
@@ -122,32 +140,24 @@ extension Planner {
         let old = claims[name] ?? Claims()
         var new = Claims()
         if let service = services[name] {
+            new.entries = AddressClaim.all(of: service, configuration)
             new.serviceAddresses = service.clusterAddresses.filter {
                 !configuration.nodeLocalAddresses.contains($0)
-            }
-            for address in new.serviceAddresses {
-                for port in service.ports {
-                    new.entries.append(ServiceAddress(address, port.transportProtocol, port.number))
-                }
-            }
-            if let nodeAddress = configuration.nodeAddress, !service.clusterAddresses.isEmpty {
-                for port in service.ports {
-                    guard let number = port.nodePort else { continue }
-                    new.entries.append(ServiceAddress(nodeAddress, port.transportProtocol, number))
-                }
             }
             if !new.entries.isEmpty {
                 for slice in (slices[name] ?? [:]).values {
                     for endpoint in slice.endpoints where endpoint.isOnNode {
+                        // A connection of the node's to itself needs no other source.
+                        guard !configuration.nodeAddresses.contains(endpoint.address) else { continue }
                         new.hairpins.insert(endpoint.address)
                     }
                 }
             }
         }
-        for address in old.entries where !new.entries.contains(address) { release(address, by: name) }
-        for address in new.entries { take(address, by: name) }
-        touched.entries.formUnion(old.entries)
-        touched.entries.formUnion(new.entries)
+        for address in old.entries.keys where new.entries[address] == nil { release(address, by: name) }
+        for address in new.entries.keys { take(address, by: name) }
+        touched.entries.formUnion(old.entries.keys)
+        touched.entries.formUnion(new.entries.keys)
         Self.count(old.serviceAddresses, new.serviceAddresses, &serviceAddressUses, &touched.serviceAddresses)
         Self.count(old.hairpins, new.hairpins, &hairpinUses, &touched.hairpins)
         claims[name] = new.entries.isEmpty && new.serviceAddresses.isEmpty ? nil : new
@@ -196,61 +206,35 @@ extension Planner {
     private func forwarding(
         of name: ObjectName, at address: ServiceAddress, after old: Forwarding?
     ) -> Forwarding? {
-        guard let service = services[name] else { return nil }
-        let isNodePort = !service.clusterAddresses.contains(address.address)
-        let number = isNodePort ? \ServiceFacts.Port.nodePort : \.optionalNumber
-        guard
-            let port = service.ports.first(where: {
-                $0[keyPath: number] == address.port && $0.transportProtocol == address.transportProtocol
-            })
-        else { return nil }
-        let choice = BackendChoice(
-            slices: (slices[name] ?? [:]).values, port: port, family: address.address.family,
-            onlyOnNode: service.isInternalTrafficLocal && !isNodePort)
-        if !choice.backends.isEmpty {
-            return .spread(Forwarding.slots(for: choice.backends, after: old?.backends ?? []))
-        }
-        // Endpoints elsewhere would serve, but the Service wants none but local ones: nobody is refused, since
-        // another attempt may be made when one has come here.
-        return choice.hasOthers ? .drop : .refuse
+        guard let service = services[name], let claim = claims[name]?.entries[address] else { return nil }
+        let choice = EndpointChoice(
+            slices: (slices[name] ?? [:]).values, port: claim.port, family: address.address.family, zone: zone
+        )
+        let isCluster = claim.kind == .cluster
+        var result = Forwarding(
+            isCluster && service.isInternalTrafficLocal
+                ? choice.onNode(after: old?.inside) : choice.anywhere(after: old?.inside),
+            affinity: service.affinityTimeout)
+        if !isCluster, service.isExternalTrafficLocal { result.outside = choice.onNode(after: old?.outside) }
+        if claim.kind == .loadBalancer { result.sources = sources(of: service, at: address.address) }
+        return result
     }
-}
 
-extension ServiceFacts.Port {
-    fileprivate var optionalNumber: UInt16? { number }
-}
-
-/// Which endpoints of a Service get a port's new connections.
-struct BackendChoice {
-    /// The chosen ones.
-    private(set) var backends: Set<Backend> = []
-    /// Whether there are usable ones that the traffic policy forbids.
-    private(set) var hasOthers = false
-
-    /// - Parameter onlyOnNode: whether only endpoints on this node may serve.
-    init(
-        slices: some Sequence<SliceFacts>, port: ServiceFacts.Port, family: IPAddress.Family, onlyOnNode: Bool
-    ) {
-        // While nothing is ready, those that are on their way out and still serve go on serving (KEP-1669).
-        var fallBack: Set<Backend> = []
-        for slice in slices {
-            guard
-                let target = slice.ports.first(where: {
-                    $0.name == port.name && $0.transportProtocol == port.transportProtocol
-                })
-            else { continue }
-            for endpoint in slice.endpoints where endpoint.address.family == family {
-                let backend = Backend(endpoint.address, target.number)
-                let isUsable = endpoint.isReady || endpoint.isServing && endpoint.isTerminating
-                if onlyOnNode, !endpoint.isOnNode {
-                    hasOthers = hasOthers || isUsable
-                } else if endpoint.isReady {
-                    backends.insert(backend)
-                } else if isUsable {
-                    fallBack.insert(backend)
-                }
-            }
+    /// Which clients may use a load balancer's address; nil when all may.
+    private func sources(of service: ServiceFacts, at address: IPAddress) -> Set<IPNetwork>? {
+        let ranges = service.sourceRanges.filter { $0.address.family == address.family }.map(\.canonical)
+        guard !ranges.isEmpty, !ranges.contains(where: { $0.prefixLength == 0 }) else { return nil }
+        var result = Set(ranges)
+        // When the node bears the load balancer's address, its own connections there come from that address.
+        if let own = configuration.nodeAddress(address.family), ranges.contains(where: { $0.contains(own) }) {
+            result.insert(IPNetwork(host: address))
         }
-        if backends.isEmpty { backends = fallBack }
+        return result
+    }
+
+    /// What a Service claims, and who has it.
+    func addresses(of service: ServiceFacts) -> [(ServiceAddress, AddressClaim, ObjectName?)] {
+        AddressClaim.all(of: service, configuration).sorted { $0.key < $1.key }
+            .map { ($0.key, $0.value, owners[$0.key]) }
     }
 }

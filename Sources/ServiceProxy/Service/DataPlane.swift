@@ -6,9 +6,17 @@ package struct DataPlane: Sendable {
     private var planner: Planner
     private var backEnds: [NftablesBackEnd]
     private let range: ServiceRange
+    private let routes: RouteSocket
     package let tracking: ConnectionTracking
+    /// Tells when somebody else changes the tables.
+    package let monitor: NftablesMonitor
     private let logger: Logger
-    private var isFirst = true
+    /// Whether everything that is wanted has been told, so that the rest may go.
+    private var isComplete = false
+    /// The back ends in whose place there is a table that could not be taken over.
+    private var replacing: Set<Int> = []
+    /// Whether connections may contradict the table in ways that no change of it tells.
+    private var isUncertain = true
 
     /// What the kernel has, as far as is known.
     package var table: ForwardingTable { planner.table }
@@ -27,7 +35,9 @@ package struct DataPlane: Sendable {
         let nftables = try NftablesSocket()
         let families = Set(configuration.serviceRanges.map(\.address.family)).sorted()
         backEnds = families.map { NftablesBackEnd(NftablesForm($0, configuration), nftables) }
-        range = ServiceRange(configuration, try RouteSocket())
+        routes = try RouteSocket()
+        range = ServiceRange(configuration, routes)
+        monitor = try NftablesMonitor(of: backEnds.map(\.table), ignoring: nftables)
         tracking = try ConnectionTracking()
         self.logger = logger
     }
@@ -36,8 +46,12 @@ package struct DataPlane: Sendable {
     package mutating func establish() throws(NetlinkError) {
         try range.establish()
         var found = ForwardingTable()
+        replacing = []
         for index in backEnds.indices {
-            let part = try backEnds[index].adopt()
+            guard let part = try backEnds[index].adopt() else {
+                replacing.insert(index)
+                continue
+            }
             found.entries.merge(part.entries) { $1 }
             found.serviceAddresses.formUnion(part.serviceAddresses)
             found.hairpinAddresses.formUnion(part.hairpinAddresses)
@@ -64,18 +78,59 @@ package struct DataPlane: Sendable {
     /// - Returns: what became stale by it.
     package mutating func commit() throws(NetlinkError) -> TableChanges {
         let changes = planner.plan()
-        if !changes.isEmpty {
-            for index in backEnds.indices { try backEnds[index].apply(changes) }
+        isComplete = true
+        for index in backEnds.indices {
+            if replacing.contains(index) {
+                try backEnds[index].replace(by: planner.table)
+                replacing.remove(index)
+                isUncertain = true
+            } else if !changes.isEmpty {
+                try backEnds[index].apply(changes)
+            }
         }
-        if isFirst {
-            isFirst = false
-            let count = try ContradictingConnections(planner.table).forget(tracking)
+        if isUncertain {
+            let count = try ContradictingConnections(planner.table, nodeAddresses: addressesOfNode())
+                .forget(tracking)
+            isUncertain = false
             if count > 0 {
-                logger.info("cut off connections to endpoints that are gone", metadata: ["count": "\(count)"])
+                logger.info(
+                    "cut off connections that contradict the forwarding table",
+                    metadata: ["count": "\(count)"])
             }
         }
         return changes
     }
+
+    /// Makes the tables again what they should be, after somebody else has changed them.
+    package mutating func repair() throws(NetlinkError) {
+        try establish()
+        guard isComplete else { return }
+        isUncertain = true
+        _ = try commit()
+    }
+
+    /// Every address that this machine answers to.
+    package func addressesOfNode() throws(NetlinkError) -> Set<IPAddress> {
+        Set(try routes.addresses().map(\.network.address))
+    }
+
+    /// Makes the kernel forget what became stale: connections, and which endpoint clients had last.
+    /// - Returns: how many connections there were.
+    package func forget(_ stale: StaleConnections) throws(NetlinkError) -> Int {
+        for backEnd in backEnds { try backEnd.forgetClients(of: stale.clients) }
+        var stale = stale
+        stale.nodeAddresses = try addressesOfNode()
+        return try stale.forget(tracking)
+    }
+
+    /// What load balancers are told that ask for this node, by port.
+    package var healthChecks: [UInt16: HealthCheck] { planner.healthChecks() }
+
+    /// What is done for each Service port, and why.
+    package func explanation() -> [ServicePortExplanation] { planner.explanation() }
+
+    /// Learns the zone of the node.
+    package mutating func learn(zone: String?) { planner.setZone(zone) }
 
     /// Removes tables and interface.
     package mutating func cleanUp() throws(NetlinkError) {

@@ -11,6 +11,8 @@ package final class ProxyQueue: Sendable {
         package var slices: [ObjectName: SliceFacts?] = [:]
         /// Up to where the watches have come.
         package var revisions = DataPlaneRevision.Revisions()
+
+        package init() {}
     }
 
     private struct State {

@@ -44,11 +44,12 @@ public final class ServiceProxy: Sendable {
     public func run() async throws {
         var first = try await DataPlane.opened(configuration, in: namespace, logger: logger)
         try first.establish()
-        let tracking = first.tracking
+        let disturbances = first.monitor.disturbances()
         plane.withLock { $0 = first }
         let (cuts, cut) = AsyncStream.makeStream(of: Cut.self)
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { [self] in await cutOff(cuts, tracking) }
+            group.addTask { [self] in await cutOff(cuts) }
+            group.addTask { [self] in await repair(after: disturbances) }
             defer { cut.finish() }
             for await _ in queue.signals {
                 guard let batch = queue.take() else { continue }
@@ -87,14 +88,29 @@ public final class ServiceProxy: Sendable {
         var revisions: DataPlaneRevision.Revisions
     }
 
-    private func cutOff(_ cuts: AsyncStream<Cut>, _ tracking: ConnectionTracking) async {
+    /// Repairs the tables each time that somebody else has changed them, such as with `nft flush ruleset`.
+    private func repair(after disturbances: AsyncStream<Void>) async {
+        for await _ in disturbances {
+            do {
+                try plane.withLock { try $0?.repair() }
+                logger.warning("somebody else changed the proxy's nftables tables; they were put right again")
+            } catch {
+                // The next change of a Service tries again.
+                logger.error(
+                    "somebody else changed the proxy's nftables tables, and they could not be put right",
+                    metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    private func cutOff(_ cuts: AsyncStream<Cut>) async {
         for await cut in cuts {
             let stale = StaleConnections(cut.changes)
             if !stale.isEmpty {
                 // Packets that had met the old table just before may still make entries.
                 guard (try? await clock.sleep(for: Self.packetsInFlight)) != nil else { return }
                 do {
-                    let count = try stale.forget(tracking)
+                    let count = try plane.withLock { try $0?.forget(stale) } ?? 0
                     if count > 0 {
                         logger.debug(
                             "cut off connections to endpoints that are gone", metadata: ["count": "\(count)"])

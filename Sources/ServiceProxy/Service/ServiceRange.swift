@@ -46,9 +46,7 @@ package struct ServiceRange: Sendable {
         for range in configuration.serviceRanges {
             var route = Route(range, link.isLoopback ? .local : .unicast, link: link.index)
             // Packets of the node's own get the node's address, which pods can answer.
-            if let source = configuration.nodeAddress, source.family == range.address.family {
-                route.source = source
-            }
+            route.source = configuration.nodeAddress(range.address.family)
             try routes.setRoute(route)
         }
     }

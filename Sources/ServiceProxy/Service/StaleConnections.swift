@@ -4,9 +4,18 @@ import Netlink
 /// them that wait for the first answer. Connection tracking would hold them to their endpoint for as long as the
 /// client tries; forgotten, their next packet is a new connection's first and meets the new table. Established
 /// TCP connections stay: the endpoint may serve them to their end.
+///
+/// So must UDP flows that began before there was anything to lead them to: connection tracking would leave them
+/// untranslated for as long as the client sends.
 package struct StaleConnections: Sendable, Hashable {
     /// Where clients sent to, and where they must not go any more.
     package private(set) var removed: [ServiceAddress: Set<Backend>] = [:]
+    /// Where clients may have sent to before there was an endpoint.
+    package private(set) var begun: Set<ServiceAddress> = []
+    /// Where clients sent to, and which endpoints they had that they must not be led to again.
+    package private(set) var clients: [ServiceAddress: Set<Backend>] = [:]
+    /// Every address of the node: the addresses that the node's ports have.
+    package var nodeAddresses: Set<IPAddress> = []
 
     package init() {}
 
@@ -15,32 +24,49 @@ package struct StaleConnections: Sendable, Hashable {
         for (address, change) in changes.entries {
             let backends = change.removedBackends
             if !backends.isEmpty { removed[address] = backends }
+            if Self.begins(address, change) { begun.insert(address) }
+            guard let old = change.old, old.affinity != nil else { continue }
+            // Which side a client is on decides which endpoints it may have: when that changes, all begin anew.
+            let isRegrouped = (old.outside == nil) != (change.new?.outside == nil)
+            let forgotten = isRegrouped ? Set(old.backends) : backends
+            if !forgotten.isEmpty { clients[address] = forgotten }
         }
     }
 
+    private static func begins(_ address: ServiceAddress, _ change: TableChanges.Entry) -> Bool {
+        address.transportProtocol == .udp && change.old?.backends.isEmpty != false
+            && change.new?.backends.isEmpty == false
+    }
+
     /// Whether nothing is stale.
-    package var isEmpty: Bool { removed.isEmpty }
+    package var isEmpty: Bool { removed.isEmpty && begun.isEmpty && clients.isEmpty }
 
     /// Adds what another change made stale. What a later change brought back is not stale any more.
     package mutating func add(_ changes: TableChanges) {
+        let later = StaleConnections(changes)
         for (address, change) in changes.entries {
             let remaining = removed[address, default: []]
                 .subtracting(change.new?.backends ?? [])
                 .union(change.removedBackends)
             removed[address] = remaining.isEmpty ? nil : remaining
         }
+        begun.formUnion(later.begun)
+        clients.merge(later.clients) { $0.union($1) }
     }
 
     /// Whether this connection must not go on.
     package func contains(_ connection: TrackedConnection) -> Bool {
-        guard let transport = TransportProtocol(rawValue: connection.original.transportProtocol) else {
-            return false
-        }
-        let address = ServiceAddress(
-            connection.original.destination, transport, connection.original.destinationPort)
+        guard let address = ServiceAddress(connection) else { return false }
         let backend = Backend(connection.reply.source, connection.reply.sourcePort)
-        guard removed[address]?.contains(backend) == true else { return false }
-        return transport != .tcp || connection.isHalfOpen
+        if begun.contains(address)
+            || nodeAddresses.contains(address.address) && begun.contains(address.onNode)
+        {
+            return address.transportProtocol == .udp && !connection.isTranslated
+        }
+        guard
+            removed[address]?.contains(backend) == true || removed[address.onNode]?.contains(backend) == true
+        else { return false }
+        return !connection.isUnderWay
     }
 
     /// The questions to the kernel by which they are found: one for each endpoint while these are few, then one
@@ -48,15 +74,21 @@ package struct StaleConnections: Sendable, Hashable {
     package var questions: Set<ConnectionFilter> {
         var narrow: Set<ConnectionFilter> = []
         var wide: Set<ConnectionFilter> = []
+        func ask(_ address: ServiceAddress, _ backend: Backend?) {
+            narrow.insert(
+                ConnectionFilter(
+                    originalDestination: address.isNodePort ? nil : address.address,
+                    transportProtocol: address.transportProtocol.rawValue, replySource: backend?.address))
+        }
         for (address, backends) in removed {
             wide.insert(ConnectionFilter(transportProtocol: address.transportProtocol.rawValue))
             guard narrow.count <= 4 else { continue }
-            for backend in backends {
-                narrow.insert(
-                    ConnectionFilter(
-                        originalDestination: address.address,
-                        transportProtocol: address.transportProtocol.rawValue, replySource: backend.address))
-            }
+            for backend in backends { ask(address, backend) }
+        }
+        for address in begun {
+            wide.insert(ConnectionFilter(transportProtocol: address.transportProtocol.rawValue))
+            guard narrow.count <= 4 else { continue }
+            ask(address, nil)
         }
         return narrow.count <= 4 ? narrow : wide
     }
@@ -66,8 +98,12 @@ package struct StaleConnections: Sendable, Hashable {
     package func forget(_ tracking: ConnectionTracking) throws(NetlinkError) -> Int {
         var count = 0
         for question in questions {
-            for family in Set(removed.keys.map(\.address.family)) {
-                if let address = question.originalDestination, address.family != family { continue }
+            for family in Set((Set(removed.keys).union(begun)).map(\.address.family)) {
+                if let address = question.originalDestination ?? question.replySource,
+                    address.family != family
+                {
+                    continue
+                }
                 count += try tracking.forget(
                     try tracking.connections(question, family: family).filter(contains))
             }
@@ -76,25 +112,46 @@ package struct StaleConnections: Sendable, Hashable {
     }
 }
 
+extension ServiceAddress {
+    /// Where a connection's client sent to; nil for protocols that Services do not have.
+    fileprivate init?(_ connection: TrackedConnection) {
+        guard let transport = TransportProtocol(rawValue: connection.original.transportProtocol) else {
+            return nil
+        }
+        self.init(connection.original.destination, transport, connection.original.destinationPort)
+    }
+}
+
+extension TrackedConnection {
+    /// Whether it is a connection that was answered, which its endpoint may serve to its end. Of UDP nobody knows.
+    fileprivate var isUnderWay: Bool {
+        switch TransportProtocol(rawValue: original.transportProtocol) {
+        case .tcp: !isHalfOpen
+        case .sctp: isAnswered
+        case .udp, nil: false
+        }
+    }
+}
+
 /// What connection tracking holds that contradicts the table, found once at start: a proxy that was away has not
 /// seen which endpoints left.
 package struct ContradictingConnections: Sendable {
     package let table: ForwardingTable
+    /// Every address of the node.
+    package let nodeAddresses: Set<IPAddress>
 
-    package init(_ table: ForwardingTable) {
+    package init(_ table: ForwardingTable, nodeAddresses: Set<IPAddress>) {
         self.table = table
+        self.nodeAddresses = nodeAddresses
     }
 
     /// Whether this connection goes where the table would not send it.
     package func contains(_ connection: TrackedConnection) -> Bool {
-        guard let transport = TransportProtocol(rawValue: connection.original.transportProtocol) else {
-            return false
-        }
-        let address = ServiceAddress(
-            connection.original.destination, transport, connection.original.destinationPort)
-        guard let forwarding = table.entries[address] else { return false }
+        guard let address = ServiceAddress(connection) else { return false }
+        let own = nodeAddresses.contains(address.address) ? table.entries[address.onNode] : nil
+        guard let forwarding = table.entries[address] ?? own else { return false }
         let backend = Backend(connection.reply.source, connection.reply.sourcePort)
-        return !forwarding.backends.contains(backend) && (transport != .tcp || connection.isHalfOpen)
+        return !forwarding.backends.contains(backend) && !connection.isUnderWay
     }
 
     /// Finds them and makes the kernel forget them.

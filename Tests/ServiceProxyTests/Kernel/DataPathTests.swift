@@ -27,7 +27,7 @@ struct DataPathTests {
                 NftablesForm(.ipv4, configuration), try await NftablesSocket(in: network.node))
             range = ServiceRange(configuration, network.routes, carriers: carriers)
             try range.establish()
-            planner.adopt(try backEnd.adopt())
+            planner.adopt(try #require(try backEnd.adopt()))
         }
 
         mutating func setEndpoints(

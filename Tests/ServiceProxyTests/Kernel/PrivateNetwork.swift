@@ -146,20 +146,25 @@ final class NamedServer: Sendable {
 func withSocketAddress<Value>(
     _ address: IPAddress, _ port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Value
 ) -> Value {
-    var value = sockaddr_in()
-    value.sin_family = sa_family_t(AF_INET)
-    value.sin_port = port.bigEndian
-    value.sin_addr.s_addr = (address.ipv4Number ?? 0).bigEndian
+    var value = sockaddr_storage()
+    value.ss_family = sa_family_t(address.family.rawValue)
+    let isIPv4 = address.family == .ipv4
+    withUnsafeMutableBytes(of: &value) { bytes in
+        bytes[2] = UInt8(port >> 8)
+        bytes[3] = UInt8(truncatingIfNeeded: port)
+        for (index, byte) in address.bytes.enumerated() { bytes[(isIPv4 ? 4 : 8) + index] = byte }
+    }
+    let size = isIPv4 ? MemoryLayout<sockaddr_in>.size : MemoryLayout<sockaddr_in6>.size
     return withUnsafePointer(to: value) { pointer in
-        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-            body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
-        }
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(size)) }
     }
 }
 
 /// A client's socket, which gives up after `patience` milliseconds of silence.
-func clientSocket(_ kind: __socket_type, patience: Int = 2000) -> Int32 {
-    let descriptor = socket(AF_INET, Int32(kind.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+func clientSocket(
+    _ kind: __socket_type, family: IPAddress.Family = .ipv4, patience: Int = 2000
+) -> Int32 {
+    let descriptor = socket(Int32(family.rawValue), Int32(kind.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     var time = timeval(tv_sec: patience / 1000, tv_usec: patience % 1000 * 1000)
     let size = socklen_t(MemoryLayout<timeval>.size)
     setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &time, size)

@@ -30,6 +30,7 @@ struct Rooms: Sendable {
     private let agent: NodeAgent
     private let proxy: ServiceProxy
     private let traffic: ServiceTraffic
+    private let publisher: RevisionPublisher
     private let dns: NodeDNS
 
     /// Opens the store, makes keys, network and runtime ready, and lets the API server listen.
@@ -42,9 +43,9 @@ struct Rooms: Sendable {
         let network = try NodeNetwork(configuration, logger: log("network"))
         async let runtime = Self.startRuntime(configuration, network: network, logger: log("runtime"))
 
-        let node = LocalNode(name: configuration.nodeName)
+        let local = LocalNode(name: configuration.nodeName)
         serving = try await ServingAPI(
-            configuration, address: network.address, nodes: node,
+            configuration, address: network.address, nodes: local,
             components: ["controller-manager", "scheduler"], log: log)
 
         // One set of caches for everybody in this process; each writes under its own name.
@@ -65,7 +66,17 @@ struct Rooms: Sendable {
             let count = informers.unsyncedCount
             return count == 0 ? nil : "\(count) informers not started yet"
         }
-        proxy = ServiceProxy(network.proxyConfiguration, informers: informers, logger: log("proxy"))
+        let node = client(
+            "system:node:\(configuration.nodeName)", as: "kubelet",
+            groups: ["system:nodes", "system:authenticated"])
+        proxy = ServiceProxy(
+            network.proxyConfiguration, informers: informers,
+            recorder: EventRecorder(
+                client: client("system:kube-proxy", as: "kube-proxy"), component: "kube-proxy",
+                host: configuration.nodeName, logger: log("events")),
+            logger: log("proxy"))
+        publisher = RevisionPublisher(
+            proxy.revision, client: node, nodeName: configuration.nodeName, logger: log("proxy"))
         traffic = ServiceTraffic(
             informers: informers, dataPlane: proxy.revision, nodeAddresses: network.nodeAddresses,
             logger: log("traffic"))
@@ -99,12 +110,9 @@ struct Rooms: Sendable {
         (containerd, registry) = try await runtime
         agent = try await NodeAgent(
             configuration: network.nodeConfiguration,
-            client: client(
-                "system:node:\(configuration.nodeName)", as: "kubelet",
-                groups: ["system:nodes", "system:authenticated"]),
-            informers: informers, runtime: containerd.runtime,
+            client: node, informers: informers, runtime: containerd.runtime,
             traffic: configuration.hasGates ? traffic : NoServices(), logger: log("node"))
-        node.connect(agent.api)
+        local.connect(agent.api)
         try await agent.register()
     }
 
@@ -131,12 +139,29 @@ struct Rooms: Sendable {
             Room("containerd") { [containerd] in try await containerd.supervise() },
             Room("proxy") { [proxy] in try await proxy.run() },
             Room("traffic") { [traffic] in await traffic.run() },
+            Room("revisions") { [publisher] in try await publisher.run() },
+            Room("proxy-metrics") { [self] in await serveProxy(at: ProxyOptions.standardMetricsAddress) },
+            Room("proxy-health") { [self] in await serveProxy(at: ProxyOptions.standardHealthzAddress) },
             Room("dns") { [dns] in try await dns.run() },
             Room("controllers") { [controllers] in try await controllers.run() },
             Room("scheduler") { [scheduler] in try await scheduler.run() },
             Room("node") { [agent] in try await agent.run() },
             Room("readiness") { [self] in await reportReadiness(progress) },
         ]
+    }
+
+    /// Serves what the proxy tells about itself, at the ports where kube-proxy does. Another program that has them
+    /// is no reason not to run a cluster.
+    private func serveProxy(at address: String) async {
+        do {
+            let server = try ProxyServing.server(at: address, for: proxy, logger: logger.forRooms("http"))
+            try await server.run()
+        } catch {
+            logger.warning(
+                "the proxy's metrics or health cannot be asked for",
+                metadata: ["address": "\(address)", "error": "\(error)"])
+            for await _ in AsyncStream<Never>.makeStream().stream {}
+        }
     }
 
     /// Tells when the node is ready, then waits for the end.

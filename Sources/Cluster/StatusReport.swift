@@ -2,6 +2,7 @@ import ContainerRuntime
 import Glibc
 import KubernetesAPI
 import KubernetesClient
+import ServiceProxy
 
 /// How the cluster on this machine is, as `swiftlet status` shows it.
 public struct StatusReport: Sendable {
@@ -37,8 +38,15 @@ public struct StatusReport: Sendable {
             let pods = try await client.list(Pod.self).items
             let running = pods.count { $0.status.phase == "Running" }
             rows.append(["pods", "\(pods.count), \(running) running"])
-            let services = try await client.list(Service.self).items.count
-            rows.append(["services", "\(services)"])
+            let services = try await client.list(Service.self).items
+            rows.append(["services", "\(services.count)"])
+            let slices = try await client.list(EndpointSlice.self).items
+            let leases = try await client.list(Lease.self, namespace: "kube-node-lease").items
+            for lease in leases {
+                guard let revisions = RevisionPublisher.revisions(of: lease) else { continue }
+                let lag = ProxyLag(revisions, services: services, slices: slices)
+                rows.append(["proxy \(lease.metadata.name)", lag.description])
+            }
         } catch {
             rows.append(["API", "does not answer: \(error). See \(configuration.logFile)"])
         }

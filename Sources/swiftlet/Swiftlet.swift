@@ -19,6 +19,6 @@ struct Swiftlet: AsyncParsableCommand {
         version: Version.swiftlet,
         subcommands: [
             Up.self, Down.self, Status.self, KubeconfigCommand.self, Image.self, RolloutCommand.self,
-            APIServerCommand.self, DNSCommand.self, VersionCommand.self,
+            APIServerCommand.self, ProxyCommand.self, DNSCommand.self, VersionCommand.self,
         ])
 }

@@ -9,6 +9,7 @@ package struct NftablesBackEnd: Sendable {
     private var program: NftablesProgram
 
     package var table: TableName { form.table }
+    package var family: IPAddress.Family { form.family }
 
     package init(_ form: NftablesForm, _ socket: NftablesSocket) {
         self.form = form

@@ -5,7 +5,11 @@ import Netlink
 package struct DataPlane: Sendable {
     private var planner: Planner
     private var backEnds: [NftablesBackEnd]
-    private let range: ServiceRange
+    private var configuration: ProxyConfiguration
+    private let nftables: NftablesSocket
+    /// The ranges that are to be, until the kernel has them.
+    private var wantedRanges: [IPNetwork]?
+    private var range: ServiceRange
     private let routes: RouteSocket
     package let tracking: ConnectionTracking
     /// Tells when somebody else changes the tables.
@@ -32,7 +36,9 @@ package struct DataPlane: Sendable {
     /// Opens the sockets, in the calling thread's network namespace.
     package init(_ configuration: ProxyConfiguration, logger: Logger) throws(NetlinkError) {
         planner = Planner(configuration)
+        self.configuration = configuration
         let nftables = try NftablesSocket()
+        self.nftables = nftables
         let families = Set(configuration.serviceRanges.map(\.address.family)).sorted()
         backEnds = families.map { NftablesBackEnd(NftablesForm($0, configuration), nftables) }
         routes = try RouteSocket()
@@ -66,6 +72,8 @@ package struct DataPlane: Sendable {
 
     /// Learns new facts. Nothing changes in the kernel yet.
     package mutating func learn(_ batch: ProxyQueue.Batch) {
+        if let ranges = batch.ranges, ranges != configuration.serviceRanges { wantedRanges = ranges }
+        if let zone = batch.zone { learn(zone: zone) }
         for (name, facts) in batch.services {
             if let facts { planner.setService(facts) } else { planner.removeService(name) }
         }
@@ -77,6 +85,7 @@ package struct DataPlane: Sendable {
     /// Brings the kernel up to date with what was learnt.
     /// - Returns: what became stale by it.
     package mutating func commit() throws(NetlinkError) -> TableChanges {
+        if let wantedRanges { try follow(wantedRanges) }
         let changes = planner.plan()
         isComplete = true
         for index in backEnds.indices {
@@ -99,6 +108,27 @@ package struct DataPlane: Sendable {
             }
         }
         return changes
+    }
+
+    /// Routes other ranges to the interface, and has the tables written anew that name them. Until they are, the old
+    /// ones stay in force.
+    private mutating func follow(_ ranges: [IPNetwork]) throws(NetlinkError) {
+        let gone = configuration.serviceRanges.filter { !ranges.contains($0) }
+        configuration.serviceRanges = ranges
+        range = ServiceRange(configuration, routes)
+        try range.establish()
+        try range.removeRoutes(to: gone)
+        let families = Set(ranges.map(\.address.family)).sorted()
+        for backEnd in backEnds where !families.contains(backEnd.family) {
+            var backEnd = backEnd
+            try backEnd.cleanUp()
+        }
+        backEnds = families.map { NftablesBackEnd(NftablesForm($0, configuration), nftables) }
+        replacing = Set(backEnds.indices)
+        wantedRanges = nil
+        logger.info(
+            "Service addresses come from other ranges now",
+            metadata: ["ranges": "\(ranges.map(\.description).joined(separator: " "))"])
     }
 
     /// Makes the tables again what they should be, after somebody else has changed them.

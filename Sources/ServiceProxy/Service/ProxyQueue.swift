@@ -1,4 +1,5 @@
 import KubernetesAPI
+import Netlink
 import Synchronization
 
 /// What the watches have told and the kernel does not reflect yet. Of an object that changes several times while
@@ -9,6 +10,12 @@ package final class ProxyQueue: Sendable {
         /// The newest facts by name; nil for what is gone.
         package var services: [ObjectName: ServiceFacts?] = [:]
         package var slices: [ObjectName: SliceFacts?] = [:]
+        /// The ranges of Service addresses, if they changed.
+        package var ranges: [IPNetwork]?
+        /// The zone of the node, if it changed; nil inside when the node names none.
+        package var zone: String??
+        /// When the changes happened that led to those of EndpointSlices, as far as they say.
+        package var triggers: [MicroTime] = []
         /// Up to where the watches have come.
         package var revisions = DataPlaneRevision.Revisions()
 
@@ -22,13 +29,16 @@ package final class ProxyQueue: Sendable {
     }
 
     private let nodeName: String
+    private let metrics: ProxyMetrics?
     private let state = Mutex(State())
     /// Yields once after each time that something came in, when it can be worked on.
     package let signals: AsyncStream<Void>
     private let signal: AsyncStream<Void>.Continuation
 
-    package init(nodeName: String) {
+    /// - Parameter metrics: counts what comes in.
+    package init(nodeName: String, metrics: ProxyMetrics? = nil) {
         self.nodeName = nodeName
+        self.metrics = metrics
         (signals, signal) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
@@ -46,12 +56,32 @@ package final class ProxyQueue: Sendable {
     /// An EndpointSlice came or changed.
     package func set(_ slice: EndpointSlice) {
         let facts = SliceFacts(slice, nodeName: nodeName)
-        change(.endpointSlices, slice.metadata) { batch, name in batch.slices[name] = .some(facts) }
+        let trigger = slice.metadata.annotations["endpoints.kubernetes.io/last-change-trigger-time"]
+            .flatMap { MicroTime($0) }
+        change(.endpointSlices, slice.metadata) { batch, name in
+            batch.slices[name] = .some(facts)
+            if let trigger { batch.triggers.append(trigger) }
+        }
     }
 
     /// An EndpointSlice went; its revision is that of the deletion.
     package func remove(_ slice: EndpointSlice) {
         change(.endpointSlices, slice.metadata) { batch, name in batch.slices[name] = .some(nil) }
+    }
+
+    /// The ranges of Service addresses are these now.
+    package func set(ranges: [IPNetwork]) { learn { $0.ranges = ranges } }
+
+    /// The node is in this zone now.
+    package func set(zone: String?) { learn { $0.zone = .some(zone) } }
+
+    private func learn(_ body: (inout Batch) -> Void) {
+        let isReady = state.withLock { state in
+            body(&state.batch)
+            state.isChanged = true
+            return state.listed.count == 2
+        }
+        if isReady { signal.yield() }
     }
 
     /// All that is there has been told, up to this revision. Before both resources are complete nothing is
@@ -67,6 +97,12 @@ package final class ProxyQueue: Sendable {
 
     /// Takes what has piled up; nil when there is nothing, or when it is not complete yet.
     package func take() -> Batch? {
+        let batch = takeBatch()
+        if batch != nil { metrics?.taken() }
+        return batch
+    }
+
+    private func takeBatch() -> Batch? {
         state.withLock { state in
             guard state.isChanged, state.listed.count == 2 else { return nil }
             let batch = state.batch
@@ -81,6 +117,7 @@ package final class ProxyQueue: Sendable {
         _ resource: DataPlaneRevision.Resource, _ metadata: ObjectMeta,
         _ body: (inout Batch, ObjectName) -> Void
     ) {
+        metrics?.queued(resource)
         let isReady = state.withLock { state in
             body(&state.batch, ObjectName(metadata.namespace, metadata.name))
             Self.advance(&state.batch, resource, metadata.resourceVersion)

@@ -1,6 +1,8 @@
+import KubernetesClient
 import Logging
 import Netlink
 import Synchronization
+import Telemetry
 
 /// The service proxy: it watches Services and EndpointSlices and keeps the kernel's forwarding table as they say.
 ///
@@ -11,6 +13,8 @@ public final class ServiceProxy: Sendable {
     public let revision = DataPlaneRevision()
 
     package let queue: ProxyQueue
+    package let metrics: ProxyMetrics
+    private let healthChecks: HealthCheckPorts
     private let configuration: ProxyConfiguration
     private let namespace: NetworkNamespace?
     private let clock: any Clock<Duration>
@@ -21,10 +25,17 @@ public final class ServiceProxy: Sendable {
     ///   - namespace: the network namespace to work in; nil for the one that this process is in.
     ///   - clock: measures the pauses before connections are cut off and before a failed transaction is tried
     ///     again.
+    ///   - metrics: what the queue counts too.
+    ///   - recorder: tells people of what goes wrong with a Service.
     package init(
         _ configuration: ProxyConfiguration, queue: ProxyQueue, namespace: NetworkNamespace? = nil,
-        clock: any Clock<Duration>, logger: Logger
+        clock: any Clock<Duration>, metrics: ProxyMetrics = ProxyMetrics(MetricRegistry()),
+        recorder: EventRecorder? = nil, logger: Logger
     ) {
+        self.metrics = metrics
+        healthChecks = HealthCheckPorts(
+            nodeName: configuration.nodeName, isHealthy: { metrics.isHealthy }, recorder: recorder,
+            logger: logger)
         self.configuration = configuration
         self.namespace = namespace
         self.queue = queue
@@ -47,16 +58,24 @@ public final class ServiceProxy: Sendable {
         let disturbances = first.monitor.disturbances()
         plane.withLock { $0 = first }
         let (cuts, cut) = AsyncStream.makeStream(of: Cut.self)
+        var isFirst = true
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { [self] in await cutOff(cuts) }
             group.addTask { [self] in await repair(after: disturbances) }
             defer { cut.finish() }
             for await _ in queue.signals {
                 guard let batch = queue.take() else { continue }
+                let start = ContinuousClock.now
                 let changes = try await commit(batch)
+                metrics.committed(
+                    took: ContinuousClock.now - start, isFull: isFirst || batch.ranges != nil,
+                    triggers: isFirst ? [] : batch.triggers)
+                isFirst = false
                 revision.publish(batch.revisions, .committed)
                 cut.yield(Cut(changes: changes, revisions: batch.revisions))
+                await healthChecks.update(plane.withLock { $0?.healthChecks } ?? [:])
             }
+            await healthChecks.stop()
         }
     }
 
@@ -69,6 +88,7 @@ public final class ServiceProxy: Sendable {
             do {
                 return try plane.withLock { try $0?.commit() } ?? TableChanges()
             } catch {
+                metrics.failed()
                 logger.error(
                     "the kernel refused a change of the forwarding table", metadata: ["error": "\(error)"])
             }
@@ -123,6 +143,20 @@ public final class ServiceProxy: Sendable {
             }
             revision.publish(cut.revisions, .settled)
         }
+    }
+
+    /// What is done for each Service port, and why.
+    public var explanation: [ServicePortExplanation] { plane.withLock { $0?.explanation() } ?? [] }
+
+    /// Removes all that any proxy has made in the kernel, whatever its configuration was: tables of both families,
+    /// the interface, and with it its addresses and routes.
+    public static func cleanUpAll(logger: Logger) throws(NetlinkError) {
+        var ranges = try RouteSocket().swiftletRoutes()
+        // A table can be there without a route.
+        for text in ["0.0.0.0/32", "::/128"] { if let range = IPNetwork(text) { ranges.append(range) } }
+        try cleanUp(
+            ProxyConfiguration(nodeName: "", nodeAddresses: [], serviceRanges: ranges, podRanges: []),
+            logger: logger)
     }
 
     /// Removes all that a proxy with this configuration has made in the kernel: tables, interface, routes.

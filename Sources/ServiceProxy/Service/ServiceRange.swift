@@ -56,18 +56,23 @@ package struct ServiceRange: Sendable {
         if let link = try routes.link(named: configuration.interfaceName) {
             try routes.removeLink(link.index)
         }
-        for range in configuration.serviceRanges {
-            for route in try routes.routes(range.address.family)
-            where route.owner == Route.swiftlet && route.destination == range.canonical {
-                try routes.removeRoute(route)
-            }
-        }
+        try removeRoutes(to: configuration.serviceRanges)
         let loopbacks = try routes.links().filter(\.isLoopback).map(\.index)
         for address in try routes.addresses()
         where loopbacks.contains(address.link)
             && configuration.nodeLocalAddresses.contains(address.network.address)
         {
             try routes.removeAddress(address)
+        }
+    }
+
+    /// Removes the routes to ranges that are none of Service addresses any more.
+    package func removeRoutes(to ranges: [IPNetwork]) throws(NetlinkError) {
+        for range in ranges {
+            for route in try routes.routes(range.address.family)
+            where route.owner == Route.swiftlet && route.destination == range.canonical {
+                try routes.removeRoute(route)
+            }
         }
     }
 
@@ -91,5 +96,18 @@ package struct ServiceRange: Sendable {
             }
         }
         throw refusal ?? NetlinkError(.unanswered, request: "find an interface for the Service range")
+    }
+}
+
+extension RouteSocket {
+    /// The destinations of all routes that are Swiftlet's.
+    func swiftletRoutes() throws(NetlinkError) -> [IPNetwork] {
+        var result: [IPNetwork] = []
+        for family in [IPAddress.Family.ipv4, .ipv6] {
+            for route in try routes(family) where route.owner == Route.swiftlet {
+                result.append(route.destination)
+            }
+        }
+        return result
     }
 }

@@ -11,7 +11,7 @@ SWIFT_BUILD := swift build --configuration $(CONFIGURATION)
 
 export SWIFTLET IMAGES CONFIGURATION
 
-.PHONY: help demo down build build-tests images setup test lint schema schema-check format bench-start bench-api bench-rollout bench-dns soak install clean
+.PHONY: help demo down build build-tests images setup test lint schema schema-check format bench-start bench-api bench-services bench-rollout bench-dns soak install clean
 
 help:
 	@echo "make demo         set up, build, start a cluster, walk the chapter"
@@ -23,6 +23,7 @@ help:
 	@echo "make schema       generate Sources/KubernetesAPI/Generated from Schema"
 	@echo "make bench-start  start-up, memory, apply and first-request figures"
 	@echo "make bench-api    creates, gets, lists, watches, memory and start of the API server"
+	@echo "make bench-services  what a Service costs: a packet, a change, a load; how soon it is right"
 	@echo "make bench-rollout  requests lost while pods come and go (REQUESTS=1000000), time that deletions take"
 	@echo "make bench-dns    names a second, delay and memory of cluster DNS; how soon a change is seen"
 	@echo "make soak         200 watchers and 16 writers for two minutes: every event once and in order"
@@ -83,6 +84,11 @@ bench-start: setup build images
 bench-api: setup build
 	$(SWIFT_BUILD) --product bench-api
 	scripts/sandbox --disk $(BIN)/bench-api
+
+# ROUNDS of each comparison may be given.
+bench-services: setup build
+	$(SWIFT_BUILD) --product bench-services
+	scripts/sandbox $(BIN)/bench-services
 
 REQUESTS ?= 1000000
 bench-rollout: setup build images

@@ -176,6 +176,13 @@ let package = Package(
         .executableTarget(
             name: "bench-start", dependencies: ["BenchmarkSupport", "KubernetesAPI", "KubernetesClient"],
             path: "Benchmarks/Start", swiftSettings: strict),
+        .executableTarget(
+            name: "bench-services",
+            dependencies: [
+                "BenchmarkSupport", "KubernetesAPI", "KubernetesClient", "KubernetesJSON", "Netlink",
+                "ServiceProxy", logging,
+            ],
+            path: "Benchmarks/Services", swiftSettings: strict),
         .target(
             name: "APILoad",
             dependencies: [

@@ -135,7 +135,8 @@ struct Rollout {
     private func start(_ stream: Stream) throws -> LoadProcess {
         func said(_ command: [String]) throws -> String {
             var text = ""
-            try Command(command).run { text += $0 }
+            // What is read are lines; jsonpath ends without one.
+            try Command(["bash", "-c", "\"$@\" && echo", "said"] + command).run { text += $0 }
             return text
         }
         let isUDP = stream.mode == "udp"

@@ -73,7 +73,11 @@ final class LoadProcess {
             bytes += buffer[..<count]
         }
         close(output)
-        guard status == 0 else { throw Command.Failure(description: "a client ended with \(status)") }
+        guard status == 0 else {
+            throw Command.Failure(
+                description: "\(stream.name): ended with \(status): \(String(decoding: bytes, as: UTF8.self))"
+            )
+        }
         var report = LoadReport()
         for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
             let words = line.split(separator: " ", maxSplits: 2)

@@ -143,10 +143,12 @@ struct Rollout {
         let address: String
         let port: Int
         if stream.path == .nodePort {
-            address = try said([
+            // Of each family one; the client speaks IPv4.
+            let addresses = try said([
                 "kubectl", "get", "nodes", "-o",
                 "jsonpath={.items[0].status.addresses[?(@.type=='InternalIP')].address}",
             ])
+            address = addresses.split(separator: " ").first { $0.contains(".") }.map(String.init) ?? ""
             port = isUDP ? 30081 : 30080
         } else {
             address = try said(["kubectl", "get", "service", "web", "-o", "jsonpath={.spec.clusterIP}"])

@@ -24,7 +24,10 @@ struct Freshness {
             transport: try HTTPSTransport(kubeconfig: try Kubeconfig.load(path: Kubeconfig.defaultPath)))
         try Command(["ip", "address", "replace", "\(Self.address)/32", "dev", "lo"]).run()
         let listener = try Knock.listen(Self.address, 3000)
-        defer { close(listener) }
+        defer {
+            shutdown(listener, Int32(SHUT_RDWR))
+            close(listener)
+        }
         try await make(services)
         let target = try await client.get(Service.self, name: "fresh", namespace: "default").spec.clusterIP
         for _ in 0..<rounds {

@@ -33,7 +33,9 @@ final class Lab: Sendable {
             try Self.set("net/ipv4/ip_local_port_range", "1024 65535")
             try Self.set("net/ipv4/tcp_tw_reuse", "1")
         }
-        for pod in pods { try await EchoServer.start(in: pod, port: Self.port) }
+        for (number, pod) in pods.enumerated() {
+            try await EchoServer.start(in: pod, port: Self.port, number: UInt8(number))
+        }
     }
 
     /// Shell: `ip link add veth2 type veth peer name eth0; ip link set eth0 netns POD; ip route add ADDRESS dev veth2`
@@ -78,19 +80,19 @@ final class Lab: Sendable {
     }
 }
 
-/// Answers every request, over TCP and UDP, with as many bytes as it has.
+/// Answers every request, over TCP and UDP, with as many bytes as it has, the first of which is the server's number.
 enum EchoServer {
     static let size = 64
 
     /// Serves on a thread of its own until the process ends.
-    static func start(in namespace: NetworkNamespace, port: UInt16) async throws {
+    static func start(in namespace: NetworkNamespace, port: UInt16, number: UInt8) async throws {
         let (stream, datagrams) = try await namespace.run {
             let stream = try bound(SOCK_STREAM, port)
             guard listen(stream, 4096) == 0 else { throw Command.Failure(description: "cannot listen") }
             return (stream, try bound(SOCK_DGRAM, port))
         }
         // Unstructured: it serves for as long as the process lives.
-        Task.detached { try await namespace.run { serve(stream, datagrams) } }
+        Task.detached { try await namespace.run { serve(stream, datagrams, number) } }
     }
 
     private static func bound(_ kind: __socket_type, _ port: UInt16) throws -> Int32 {
@@ -100,7 +102,7 @@ enum EchoServer {
         return descriptor
     }
 
-    private static func serve(_ stream: Int32, _ datagrams: Int32) {
+    private static func serve(_ stream: Int32, _ datagrams: Int32, _ number: UInt8) {
         // A client has few connections at a time.
         var watched = [stream, datagrams].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
         var buffer = [UInt8](repeating: 0, count: size)
@@ -113,10 +115,11 @@ enum EchoServer {
                         watched.append(pollfd(fd: connection, events: Int16(POLLIN), revents: 0))
                     }
                 } else if entry.fd == datagrams {
-                    echo(datagrams, &buffer)
+                    echo(datagrams, &buffer, number)
                 } else {
                     let count = recv(entry.fd, &buffer, buffer.count, 0)
                     if count > 0 {
+                        buffer[0] = number
                         send(entry.fd, buffer, count, Int32(MSG_NOSIGNAL))
                     } else {
                         close(entry.fd)
@@ -127,12 +130,13 @@ enum EchoServer {
         }
     }
 
-    private static func echo(_ descriptor: Int32, _ buffer: inout [UInt8]) {
+    private static func echo(_ descriptor: Int32, _ buffer: inout [UInt8], _ number: UInt8) {
         var address = sockaddr_in()
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         withUnsafeMutablePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { peer in
                 let count = recvfrom(descriptor, &buffer, buffer.count, 0, peer, &length)
+                buffer[0] = number
                 if count > 0 { sendto(descriptor, buffer, count, 0, peer, length) }
             }
         }

@@ -96,8 +96,14 @@ enum Loads {
     private static func empty() async throws -> DataPlane {
         var logger = Logger(label: "bench-services")
         logger.logLevel = .error
-        var plane = try await DataPlane.opened(
-            Made.configuration, in: try await NetworkNamespace.make(), logger: logger)
+        let node = try await NetworkNamespace.make()
+        let routes = try await RouteSocket(in: node)
+        if let loopback = try routes.link(named: "lo") {
+            try routes.setLink(loopback.index, up: true)
+            try routes.addAddress(
+                InterfaceAddress(IPNetwork(host: Lab.nodeAddress), link: loopback.index))
+        }
+        var plane = try await DataPlane.opened(Made.configuration, in: node, logger: logger)
         try plane.establish()
         _ = try plane.commit()
         return plane

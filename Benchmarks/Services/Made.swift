@@ -17,14 +17,15 @@ enum Made {
     static func service(_ number: Int) -> ServiceFacts {
         var facts = ServiceFacts(ObjectName("default", "service-\(number)"))
         facts.clusterAddresses = [address(number)]
-        facts.ports = [.init("tcp", .tcp, 80), .init("udp", .udp, 80)]
+        // The one that is asked answers datagrams as well.
+        facts.ports = [.init("tcp", .tcp, 80)] + (number == 0 ? [.init("udp", .udp, 80)] : [])
         return facts
     }
 
     static func slice(_ number: Int, _ endpoints: [IPAddress]) -> SliceFacts {
         var facts = SliceFacts(
             ObjectName("default", "service-\(number)-1"), of: ObjectName("default", "service-\(number)"))
-        facts.ports = [.init("tcp", .tcp, Lab.port), .init("udp", .udp, Lab.port)]
+        facts.ports = [.init("tcp", .tcp, Lab.port)] + (number == 0 ? [.init("udp", .udp, Lab.port)] : [])
         facts.endpoints = endpoints.map { .init($0) }
         return facts
     }

@@ -45,13 +45,26 @@ enum Traffic {
     private static func kept(
         _ kind: __socket_type, _ lab: Lab, _ targets: [Target], _ count: Int
     ) async throws -> Burst {
-        let descriptors = try await lab.client.run {
-            try (0..<3).map { try connected(kind, targets[$0 % targets.count]) }
-        }
+        let descriptors = try await lab.client.run { try onePerServer(kind, targets, lab.servers.count) }
         defer { for descriptor in descriptors { close(descriptor) } }
         return try await burst(lab, count) {
-            for number in 0..<count { try exchange(descriptors[number % 3]) }
+            for number in 0..<count { try exchange(descriptors[number % descriptors.count]) }
         }
+    }
+
+    /// A socket to each server. Through the Service chance decides: those to a server that has one are given up.
+    private static func onePerServer(
+        _ kind: __socket_type, _ targets: [Target], _ count: Int
+    ) throws -> [Int32] {
+        var descriptors: [UInt8: Int32] = [:]
+        var attempts = 0
+        while descriptors.count < count, attempts < 1000 {
+            let descriptor = try connected(kind, targets[attempts % targets.count])
+            let server = try exchange(descriptor)
+            if descriptors[server] == nil { descriptors[server] = descriptor } else { close(descriptor) }
+            attempts += 1
+        }
+        return descriptors.sorted { $0.key < $1.key }.map(\.value)
     }
 
     private static func burst(
@@ -78,11 +91,14 @@ enum Traffic {
         return descriptor
     }
 
-    private static func exchange(_ descriptor: Int32) throws {
+    /// - Returns: the number of the server.
+    @discardableResult
+    private static func exchange(_ descriptor: Int32) throws -> UInt8 {
         var buffer = [UInt8](repeating: 0x20, count: EchoServer.size)
         guard send(descriptor, buffer, buffer.count, Int32(MSG_NOSIGNAL)) == buffer.count,
             recv(descriptor, &buffer, buffer.count, 0) == buffer.count
         else { throw Command.Failure(description: "no answer: errno \(errno)") }
+        return buffer[0]
     }
 
     private static func processorSeconds() -> Double {

@@ -84,6 +84,7 @@ import Testing
             try await following
             #expect(logs.text.hasSuffix("bye\n"))
             #expect(Set(node.traffic.passed.withLock { $0 }) == ["one"])
+            #expect(node.traffic.forgotten.withLock { $0 } == ["one"])
             try await until { try await node.supervisor.runtime.sandboxes(podUID: nil).isEmpty }
             try await until { Files.list("\(node.folder.path)/agent/pods").isEmpty }
             try await until { Files.list("\(node.folder.path)/logs").isEmpty }
@@ -215,6 +216,9 @@ final class NotingTraffic: PodTraffic {
     }
     func changes() -> AsyncStream<Void> { AsyncStream { $0.yield() } }
     func connections(to pod: Pod) async throws -> PodConnections { PodConnections() }
+    /// Pods whose connections were forgotten.
+    let forgotten = Mutex<[String]>([])
+    func forgetConnections(to pod: Pod) async { forgotten.withLock { $0.append(pod.metadata.name) } }
 }
 
 /// A node with a containerd of its own and an API server in memory.

@@ -127,16 +127,38 @@ final class ServiceTraffic: PodTraffic, DataPlaneView {
         return changes
     }
 
-    func connections(to pod: Pod) async throws -> PodConnections {
-        let ports = state.withLock {
-            $0.latest.ports(of: pod.metadata.uid).union($0.settled.ports(of: pod.metadata.uid))
-        }
-        let tracking = try tracking.withLock { tracking in
+    private func opened() throws -> ConnectionTracking {
+        try tracking.withLock { tracking in
             if let tracking { return tracking }
             let opened = try ConnectionTracking()
             tracking = opened
             return opened
         }
+    }
+
+    /// Shell: `conntrack --delete --reply-src ADDRESS`
+    func forgetConnections(to pod: Pod) async {
+        do {
+            let tracking = try opened()
+            for address in pod.status.podIPs.compactMap({ Netlink.IPAddress($0.ip) })
+            where !nodeAddresses.contains(address) {
+                let left = try tracking.connections(
+                    ConnectionFilter(replySource: address), family: address.family)
+                _ = try tracking.forget(left)
+            }
+        } catch {
+            logger.warning(
+                "connections to a pod that is gone stay until they time out; a client that uses its port again "
+                    + "may get no answer",
+                metadata: ["pod": "\(pod.metadata.namespace)/\(pod.metadata.name)", "error": "\(error)"])
+        }
+    }
+
+    func connections(to pod: Pod) async throws -> PodConnections {
+        let ports = state.withLock {
+            $0.latest.ports(of: pod.metadata.uid).union($0.settled.ports(of: pod.metadata.uid))
+        }
+        let tracking = try opened()
         let count = ConnectionCount(ports: ports, nodeAddresses: nodeAddresses, timeouts: timeouts)
         var found: [TrackedConnection] = []
         do {

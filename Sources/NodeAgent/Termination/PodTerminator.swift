@@ -31,6 +31,8 @@ package struct PodTerminator: Sendable {
                 await stop(container, plan, begin: begin)
             }
         }
+        // Before its address is given back: it may be another pod's next.
+        await context.traffic.forgetConnections(to: pod)
         for sandbox in observation.sandboxes {
             await retry("stop the sandbox") { try await context.runtime.stopSandbox(sandbox.id) }
         }

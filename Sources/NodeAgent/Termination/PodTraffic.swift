@@ -10,6 +10,15 @@ public protocol PodTraffic: Sendable {
 
     /// The connections that the pod has through its Services, counted in the kernel.
     func connections(to pod: Pod) async throws -> PodConnections
+
+    /// Makes the kernel forget what it knows of the pod's connections, now that nothing of the pod runs any more. A
+    /// client that uses one of its ports again, or whose first packet was on its way, is then led to a pod that is
+    /// there.
+    func forgetConnections(to pod: Pod) async
+}
+
+extension PodTraffic {
+    public func forgetConnections(to pod: Pod) async {}
 }
 
 /// How a pod stands with the data plane; ordered by what comes to the pod.

@@ -21,6 +21,15 @@ public final class NftablesMonitor: Sendable {
         // A transaction of ours may be long, and is told of too.
         var size: Int32 = 64 << 20
         setsockopt(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, &size, socklen_t(MemoryLayout<Int32>.size))
+        // A socket without a number of its own hears nothing: the kernel takes it for the sender.
+        var address = sockaddr_nl()
+        address.nl_family = sa_family_t(AF_NETLINK)
+        let bound = withUnsafePointer(to: address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_nl>.size))
+            }
+        }
+        guard bound == 0 else { throw NetlinkError(.socket(call: "bind", errno: errno), request: words) }
         var group = Int32(truncatingIfNeeded: NFNLGRP_NFTABLES.rawValue)
         let length = socklen_t(MemoryLayout<Int32>.size)
         guard setsockopt(descriptor, SOL_NETLINK, Int32(NETLINK_ADD_MEMBERSHIP), &group, length) == 0 else {

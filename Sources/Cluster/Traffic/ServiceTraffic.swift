@@ -148,8 +148,7 @@ final class ServiceTraffic: PodTraffic, DataPlaneView {
             }
         } catch {
             logger.warning(
-                "connections to a pod that is gone stay until they time out; a client that uses its port again "
-                    + "may get no answer",
+                "connections to a pod that is gone stay until they time out",
                 metadata: ["pod": "\(pod.metadata.namespace)/\(pod.metadata.name)", "error": "\(error)"])
         }
     }

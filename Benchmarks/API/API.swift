@@ -77,10 +77,10 @@ struct API {
         }
         print("list of \(pods) pods (\(decimal(Double(bytes) / 1e6)) MB): \(list.summary) ms")
         let fanOut = try await FanOut.measure(
-            watchers: 100, events: 500, namespace: "shop", server: server, offersHTTP2: false)
+            watchers: 100, events: 500, server: server, offersHTTP2: false)
         print("watch event to 100 watchers: \(fanOut.summary) ms")
         let fanOut2 = try await FanOut.measure(
-            watchers: 100, events: 500, namespace: "shop", server: server)
+            watchers: 100, events: 500, server: server, offersHTTP2: true)
         print("watch event to 100 watchers, HTTP/2: \(fanOut2.summary) ms")
         return [
             ("list_5000_pods_ms", list.median, "ms"), ("watch_100_p50_ms", fanOut.median, "ms"),

@@ -162,7 +162,7 @@ func withSocketAddress<Value>(
 
 /// A client's socket, which gives up after `patience` milliseconds of silence.
 func clientSocket(
-    _ kind: __socket_type, family: IPAddress.Family = .ipv4, patience: Int = 2000
+    _ kind: __socket_type, family: IPAddress.Family = .ipv4, patience: Int = 20_000
 ) -> Int32 {
     let descriptor = socket(Int32(family.rawValue), Int32(kind.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     var time = timeval(tv_sec: patience / 1000, tv_usec: patience % 1000 * 1000)
@@ -197,7 +197,7 @@ extension NetworkNamespace {
     /// Tries to reach an address from inside, `times` times, each with a new socket.
     func attempt(
         _ text: String, port: UInt16, _ kind: __socket_type = SOCK_STREAM, times: Int = 1,
-        patience: Int = 2000
+        patience: Int = 20_000
     ) async throws -> [Outcome] {
         let address = PrivateNetwork.address(text)
         return try await run {

@@ -1,3 +1,4 @@
+import CLinux
 import ContainerRuntime
 import Glibc
 import Netlink
@@ -8,7 +9,10 @@ public enum Preparation {
     ///
     /// - Throws: ``ClusterError`` that says what was expected, what was found, and what to do.
     public static func check(_ configuration: ClusterConfiguration) throws {
-        if geteuid() == 0, let holder = InstanceLock.holder(of: configuration.lockFile) {
+        // A process that was just killed needs a moment to go.
+        if geteuid() == 0, let holder = InstanceLock.holder(of: configuration.lockFile),
+            !ends(holder, within: 1000)
+        {
             throw ClusterError(
                 .alreadyRunning,
                 "Expected no cluster on \(configuration.runDirectory), found one that runs (process \(holder)). "
@@ -17,6 +21,15 @@ public enum Preparation {
         let facts = Preflight.inspect(
             port: configuration.apiPort, hasNftables: (try? NftablesSocket().generation()) != nil)
         if let obstacle = Preflight.obstacle(facts, configuration: configuration) { throw obstacle }
+    }
+
+    /// Whether a process ends within so many milliseconds. Shell: `timeout 1 tail --pid=PROCESS -f /dev/null`
+    private static func ends(_ process: pid_t, within milliseconds: Int32) -> Bool {
+        let descriptor = swiftlet_pidfd_open(process)
+        guard descriptor >= 0 else { return descriptor == -ESRCH }
+        defer { close(descriptor) }
+        var state = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&state, 1, milliseconds) > 0
     }
 
     /// Makes the folders that everything else relies on.

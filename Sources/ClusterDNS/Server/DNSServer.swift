@@ -233,7 +233,8 @@ public final class DNSServer: Sendable {
     /// Learns of the cluster's objects, and waits until those that exist are known; for explanations.
     package func learnZone() async {
         subscribe()
-        await waitForZone()
+        // Whoever asks for an explanation wants to know the search path of the pod, too.
+        await waitForZone(andPods: configuration.completesSearchPaths)
     }
 
     private func subscribe() {
@@ -247,7 +248,7 @@ public final class DNSServer: Sendable {
 
     /// Waits for the objects that exist; no longer than the configuration says, for names outside of the
     /// cluster can be answered without them.
-    private func waitForZone() async {
+    private func waitForZone(andPods: Bool = false) async {
         guard let feed else { return }
         let clock = clock
         let patience = configuration.patience
@@ -255,6 +256,7 @@ public final class DNSServer: Sendable {
             tasks.addTask {
                 await feed.services.waitForSync()
                 await feed.slices.waitForSync()
+                if andPods { await feed.pods.waitForSync() }
                 return !Task.isCancelled
             }
             tasks.addTask {

@@ -221,7 +221,22 @@ public final class APIServer: HTTPResponder {
         throw .resourceNotFound
     }
 
+    /// Lists of more objects than this are not put together on the connection's thread, where others would wait.
+    private static let longList = 200
+
     private func respond(
+        _ context: RequestContext, _ resource: some AnyResource
+    ) async throws(APIError) -> HTTPResponse {
+        let isLong =
+            ["list", "deletecollection"].contains(context.info.verb)
+            && core.store.count(resource: resource.kind.groupResource) > Self.longList
+        guard isLong else { return try await carryOut(context, resource) }
+        return try await withTaskExecutorPreference(globalConcurrentExecutor) { () throws(APIError) in
+            try await carryOut(context, resource)
+        }
+    }
+
+    private func carryOut(
         _ context: RequestContext, _ resource: some AnyResource
     ) async throws(APIError) -> HTTPResponse {
         let writer = AnswerWriter(core: core, resource: resource.definition, context: context)

@@ -12,16 +12,19 @@ extension HTTPResponse {
         guard case .bytes(let bytes) = body, bytes.count > threshold,
             !headers.contains(name: "content-encoding")
         else { return self }
-        let encoder = GzipEncoder()
-        var start = 0
-        while start < bytes.count {
-            let end = min(start + 512 * 1024, bytes.count)
-            encoder.append(bytes[start..<end])
-            start = end
-            // Megabytes take a while; others are let in between.
-            if start < bytes.count { await Task.yield() }
+        // Not on the connection's thread: megabytes take a while, and others are let in between.
+        let compressed = await withTaskExecutorPreference(globalConcurrentExecutor) { () -> [UInt8]? in
+            let encoder = GzipEncoder()
+            var start = 0
+            while start < bytes.count {
+                let end = min(start + 512 * 1024, bytes.count)
+                encoder.append(bytes[start..<end])
+                start = end
+                if start < bytes.count { await Task.yield() }
+            }
+            return encoder.finish()
         }
-        guard let compressed = encoder.finish() else { return self }
+        guard let compressed else { return self }
         var response = self
         response.body = .bytes(compressed)
         response.headers.remove(name: "content-length")

@@ -212,10 +212,13 @@ let package = Package(
         .target(
             name: "HostileInput", dependencies: ["KubernetesJSON"], path: "Tests/HostileInput",
             swiftSettings: strict),
+        .target(name: "ScenarioFiles", path: "Tests/ScenarioFiles", swiftSettings: strict),
         tests("Telemetry"),
         tests("KubernetesJSON", ["HostileInput"]),
         tests("SchemaLanguage"),
-        tests("KubernetesAPI", ["HostileInput", "KubernetesJSON", "SchemaLanguage", yams]),
+        tests(
+            "KubernetesAPI",
+            ["HostileInput", "KubernetesJSON", "ScenarioFiles", "SchemaLanguage", yams]),
         tests("ObjectStore", ["KubernetesJSON", sqlite, logging]),
         tests("PKI", ["KubernetesJSON", x509]),
         tests(
@@ -228,7 +231,9 @@ let package = Package(
                 "Telemetry", nioCore, nioPosix,
             ]),
         tests("KubernetesClient", ["KubernetesAPI", "KubernetesJSON", "HTTPService", logging]),
-        tests("Controllers", ["KubernetesAPI", "KubernetesClient", "KubernetesJSON", yams]),
+        tests(
+            "Controllers",
+            ["KubernetesAPI", "KubernetesClient", "KubernetesJSON", "ScenarioFiles", yams]),
         tests("Scheduler", ["KubernetesAPI", "KubernetesClient"]),
         tests(
             "NodeAgent",
@@ -243,8 +248,7 @@ let package = Package(
             "ServiceProxy",
             [
                 "CLinux", "HTTPService", "KubernetesAPI", "KubernetesJSON", "KubernetesClient", "Netlink",
-                logging,
-                yams,
+                "ScenarioFiles", logging, yams,
             ]),
         tests(
             "ClusterDNS",

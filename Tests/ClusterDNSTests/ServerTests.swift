@@ -57,17 +57,19 @@ import Testing
         }
     }
 
+    /// A headless Service of a thousand endpoints: more than a datagram holds.
+    private static func addBigService(_ zone: inout ClusterZone) {
+        zone.setService(
+            ServiceDescription(kind: .headless(publishNotReady: false)), namespace: "default", name: "big")
+        let endpoints = (0..<1000).map { SliceDescription.Endpoint(address: .v4(0x0af4_0000 + $0)) }
+        zone.setSlice(
+            SliceDescription(endpoints: endpoints, ports: []), named: "big-1", service: "big",
+            namespace: "default")
+    }
+
     @Test func longAnswersComeByStream() async throws {
         try await withServer { server, port in
-            server.update { zone in
-                zone.setService(
-                    ServiceDescription(kind: .headless(publishNotReady: false)), namespace: "default",
-                    name: "big")
-                let endpoints = (0..<1000).map { SliceDescription.Endpoint(address: .v4(0x0af4_0000 + $0)) }
-                zone.setSlice(
-                    SliceDescription(endpoints: endpoints, ports: []), named: "big-1", service: "big",
-                    namespace: "default")
-            }
+            server.update(Self.addBigService)
             let query = try query("big.default.svc.cluster.local")
             let short = try Response(reading: await LoopbackSocket(datagram: port).ask(query.message()))
             #expect(short.isTruncated)
@@ -298,15 +300,7 @@ import Testing
     /// Who does not take its answers is not read from any more; others are answered meanwhile.
     @Test func aClientThatOnlyAsksCostsLittle() async throws {
         try await withServer { server, port in
-            server.update { zone in
-                zone.setService(
-                    ServiceDescription(kind: .headless(publishNotReady: false)), namespace: "default",
-                    name: "big")
-                let endpoints = (0..<1000).map { SliceDescription.Endpoint(address: .v4(0x0af4_0000 + $0)) }
-                zone.setSlice(
-                    SliceDescription(endpoints: endpoints, ports: []), named: "big-1", service: "big",
-                    namespace: "default")
-            }
+            server.update(Self.addBigService)
             let greedy = try LoopbackSocket(stream: port)
             let message = try query("big.default.svc.cluster.local").message()
             let frame = [UInt8(message.count >> 8), UInt8(message.count & 0xff)] + message

@@ -19,7 +19,9 @@ struct NetworkTransport: UpstreamTransport {
                 .channelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
                         try channel.pipeline.syncOperations.addHandler(
-                            DatagramExchange(query: query, waiting: waiting))
+                            ResponseWaiter<AddressedEnvelope<ByteBuffer>>(
+                                query: query, waiting: waiting
+                            ) { [Array($0.data.readableBytesView)] })
                     }
                 }
                 .connect(to: server).get()
@@ -38,8 +40,15 @@ struct NetworkTransport: UpstreamTransport {
             let channel = try await ClientBootstrap(group: waiting.futureResult.eventLoop)
                 .channelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
+                        // Each message is preceded by its length.
+                        var frames = FrameSplitter()
                         try channel.pipeline.syncOperations.addHandler(
-                            StreamExchange(query: query, waiting: waiting))
+                            ResponseWaiter<ByteBuffer>(query: query, waiting: waiting) {
+                                frames.append($0)
+                                var complete: [[UInt8]] = []
+                                while let frame = frames.next() { complete.append(frame) }
+                                return complete
+                            })
                     }
                 }
                 .connect(to: server).get()
@@ -69,52 +78,24 @@ struct NetworkTransport: UpstreamTransport {
 
 private struct Disconnected: Error {}
 
-/// Waits for the datagram that answers the query; others are not for us.
-private final class DatagramExchange: ChannelInboundHandler {
-    typealias InboundIn = AddressedEnvelope<ByteBuffer>
-
+/// Waits for the message that answers the query; others are not for us.
+private final class ResponseWaiter<InboundIn>: ChannelInboundHandler {
     private let query: Query
     private let waiting: EventLoopPromise<Response>
+    /// The messages that are complete with what has come.
+    private let messages: (InboundIn) -> [[UInt8]]
 
-    init(query: Query, waiting: EventLoopPromise<Response>) {
+    init(
+        query: Query, waiting: EventLoopPromise<Response>, messages: @escaping (InboundIn) -> [[UInt8]]
+    ) {
         self.query = query
         self.waiting = waiting
+        self.messages = messages
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let bytes = Array(unwrapInboundIn(data).data.readableBytesView)
-        if let response = try? Response(reading: bytes), response.answers(query) {
-            waiting.succeed(response)
-        }
-    }
-
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        waiting.fail(error)
-        context.close(promise: nil)
-    }
-
-    func channelInactive(context: ChannelHandlerContext) {
-        waiting.fail(Disconnected())
-    }
-}
-
-/// Waits for the message, preceded by its length, that answers the query.
-private final class StreamExchange: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-
-    private let query: Query
-    private let waiting: EventLoopPromise<Response>
-    private var frames = FrameSplitter()
-
-    init(query: Query, waiting: EventLoopPromise<Response>) {
-        self.query = query
-        self.waiting = waiting
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        frames.append(unwrapInboundIn(data))
-        while let frame = frames.next() {
-            if let response = try? Response(reading: frame), response.answers(query) {
+        for message in messages(unwrapInboundIn(data)) {
+            if let response = try? Response(reading: message), response.answers(query) {
                 waiting.succeed(response)
             }
         }

@@ -1,30 +1,18 @@
 import Glibc
+import ScenarioFiles
 import Testing
 
 @Suite("Stories of endpoints") struct EndpointScenarioTests {
-    /// The folder `Tests/Scenarios/endpoints` of the source tree.
-    private static let folder =
-        #filePath.split(separator: "/").dropLast(3).map { "/\($0)" }.joined() + "/Scenarios/endpoints"
+    private static let scenarios = ScenarioFiles("endpoints")
 
-    static let files: [String] = {
-        guard let directory = opendir(folder) else { return [] }
-        defer { closedir(directory) }
-        var names: [String] = []
-        while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
-                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if name.hasSuffix(".yaml") { names.append(name) }
-        }
-        return names.sorted()
-    }()
+    static let files = scenarios.names
 
     @Test("The files are there") func found() {
         #expect(Self.files.count >= 15)
     }
 
     @Test("Plays", arguments: files) func plays(_ file: String) throws {
-        try EndpointScenario(name: file, yaml: Self.contents("\(Self.folder)/\(file)")).play()
+        try EndpointScenario(name: file, yaml: Self.contents("\(Self.scenarios.folder)/\(file)")).play()
     }
 
     private static func contents(_ path: String) throws -> String {

@@ -1,31 +1,20 @@
 import Glibc
 import KubernetesAPI
 import KubernetesJSON
+import ScenarioFiles
 import Testing
 import Yams
 
 /// Plays the files of `Tests/Scenarios/apply`; the README beside them tells what they hold.
 @Suite struct ApplyScenarioTests {
-    private static let folder =
-        #filePath.split(separator: "/").dropLast(3).map { "/\($0)" }.joined() + "/Scenarios/apply"
+    private static let scenarios = ScenarioFiles("apply")
 
-    static let files: [String] = {
-        guard let directory = opendir(folder) else { return [] }
-        defer { closedir(directory) }
-        var names: [String] = []
-        while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
-                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if name.hasSuffix(".yaml") { names.append(name) }
-        }
-        return names.sorted()
-    }()
+    static let files = scenarios.names
 
     @Test func theFilesAreThere() { #expect(Self.files.count >= 8) }
 
     @Test(arguments: files) func plays(_ file: String) throws {
-        let steps = try #require(try yaml(try text(of: "\(Self.folder)/\(file)")).arrayValue)
+        let steps = try #require(try yaml(try text(of: "\(Self.scenarios.folder)/\(file)")).arrayValue)
         var player = ScenarioPlayer()
         for (index, step) in steps.enumerated() { try player.play(step, "\(file), step \(index + 1)") }
         #expect(!steps.isEmpty)

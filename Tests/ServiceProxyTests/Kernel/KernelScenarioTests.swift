@@ -8,7 +8,7 @@ import Testing
 @Suite(.enabled(if: geteuid() == 0, "needs root, to make network namespaces"), .serialized)
 struct KernelScenarioTests {
     static let scenarios: [Scenario] = ScenarioTests.files.compactMap { file in
-        guard let yaml = try? ScenarioTests.contents("\(ScenarioTests.folder)/\(file)"),
+        guard let yaml = try? ScenarioTests.contents("\(ScenarioTests.scenarios.folder)/\(file)"),
             let scenario = try? Scenario(name: file, yaml: yaml)
         else { return nil }
         return scenario.isForKernel ? scenario : nil

@@ -104,7 +104,9 @@ final class NamedServer: Sendable {
     func serve<Value: Sendable>(
         in namespace: NetworkNamespace, while body: () async throws -> Value
     ) async throws -> Value {
-        async let serving: Void = namespace.run { [self] in loop() }
+        async let serving: Void = namespace.run { [descriptor, kind, name] in
+            answerEverybody(descriptor, kind, as: name)
+        }
         let result: Result<Value, any Error>
         do { result = .success(try await body()) } catch { result = .failure(error) }
         shutdown(descriptor, Int32(SHUT_RDWR))
@@ -112,34 +114,42 @@ final class NamedServer: Sendable {
         close(descriptor)
         return try result.get()
     }
+}
 
-    private func loop() {
-        while true {
-            var address = sockaddr_in()
-            var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-            var buffer = [UInt8](repeating: 0, count: 64)
-            let result = withUnsafeMutablePointer(to: &address) { pointer in
-                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                    kind == SOCK_STREAM
-                        ? Int(accept(descriptor, pointer, &length))
-                        : recvfrom(descriptor, &buffer, buffer.count, 0, pointer, &length)
-                }
+/// Answers every connection or datagram with a name and the client's address, until the socket is shut down.
+func answerEverybody(_ descriptor: Int32, _ kind: __socket_type, as name: String) {
+    while true {
+        var address = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        var buffer = [UInt8](repeating: 0, count: 64)
+        let result = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
+                kind == SOCK_STREAM
+                    ? Int(accept(descriptor, pointer, &length))
+                    : recvfrom(descriptor, &buffer, buffer.count, 0, pointer, &length)
             }
-            // A datagram socket that was shut down reads nothing, again and again.
-            if result < 0 || kind != SOCK_STREAM && result == 0 { return }
-            let client = IPAddress(ipv4: UInt32(bigEndian: address.sin_addr.s_addr))
-            let answer = "\(name) \(client)"
-            if kind == SOCK_STREAM {
-                _ = send(Int32(result), answer, answer.utf8.count, Int32(MSG_NOSIGNAL))
-                close(Int32(result))
-            } else {
-                _ = withUnsafePointer(to: address) { pointer in
-                    pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                        sendto(descriptor, answer, answer.utf8.count, 0, $0, length)
-                    }
+        }
+        if result < 0, errno == EINTR || errno == ECONNABORTED { continue }
+        // A datagram socket that was shut down reads nothing, again and again.
+        if result < 0 || kind != SOCK_STREAM && result == 0 { return }
+        let answer = "\(name) \(peer(address))"
+        if kind == SOCK_STREAM {
+            _ = send(Int32(result), answer, answer.utf8.count, Int32(MSG_NOSIGNAL))
+            close(Int32(result))
+        } else {
+            _ = withUnsafePointer(to: address) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    sendto(descriptor, answer, answer.utf8.count, 0, $0, length)
                 }
             }
         }
+    }
+}
+
+private func peer(_ address: sockaddr_storage) -> IPAddress {
+    withUnsafeBytes(of: address) { bytes in
+        let range = Int32(address.ss_family) == AF_INET ? 4..<8 : 8..<24
+        return IPAddress(bytes: bytes[range]) ?? .unspecified(.ipv4)
     }
 }
 

@@ -156,49 +156,15 @@ final class AddressServer: Sendable {
         let name = Backend(address.address, address.port).description
         serving = Task {
             // On a thread of its own: it blocks.
-            try await namespace.run { Self.loop(descriptor, kind, name) }
+            try await namespace.run {
+                answerEverybody(descriptor, kind, as: name)
+                close(descriptor)
+            }
         }
     }
 
     func stop() {
         shutdown(descriptor, Int32(SHUT_RDWR))
-    }
-
-    private static func loop(_ descriptor: Int32, _ kind: __socket_type, _ name: String) {
-        defer { close(descriptor) }
-        while true {
-            var address = sockaddr_storage()
-            var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-            var buffer = [UInt8](repeating: 0, count: 64)
-            let result = withUnsafeMutablePointer(to: &address) { pointer in
-                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                    kind == SOCK_STREAM
-                        ? Int(accept(descriptor, pointer, &length))
-                        : recvfrom(descriptor, &buffer, buffer.count, 0, pointer, &length)
-                }
-            }
-            if result < 0, errno == EINTR || errno == ECONNABORTED { continue }
-            // A datagram socket that was shut down reads nothing, again and again.
-            if result < 0 || kind != SOCK_STREAM && result == 0 { return }
-            let answer = "\(name) \(peer(address))"
-            if kind == SOCK_STREAM {
-                _ = send(Int32(result), answer, answer.utf8.count, Int32(MSG_NOSIGNAL))
-                close(Int32(result))
-            } else {
-                _ = withUnsafePointer(to: address) { pointer in
-                    pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                        sendto(descriptor, answer, answer.utf8.count, 0, $0, length)
-                    }
-                }
-            }
-        }
-    }
-
-    private static func peer(_ address: sockaddr_storage) -> IPAddress {
-        withUnsafeBytes(of: address) { bytes in
-            let range = Int32(address.ss_family) == AF_INET ? 4..<8 : 8..<24
-            return IPAddress(bytes: bytes[range]) ?? .unspecified(.ipv4)
-        }
     }
 }
 

@@ -1,31 +1,18 @@
 import Glibc
+import ScenarioFiles
 import Testing
 
 @Suite struct ScenarioTests {
-    /// The folder `Tests/Scenarios/proxy` of the source tree.
-    static let folder =
-        #filePath.split(separator: "/").dropLast(3).map { "/\($0)" }.joined()
-        + "/Scenarios/proxy"
+    static let scenarios = ScenarioFiles("proxy")
 
-    static let files: [String] = {
-        guard let directory = opendir(folder) else { return [] }
-        defer { closedir(directory) }
-        var names: [String] = []
-        while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
-                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if name.hasSuffix(".yaml") { names.append(name) }
-        }
-        return names.sorted()
-    }()
+    static let files = scenarios.names
 
     @Test func theFilesAreThere() {
         #expect(Self.files.count >= 80)
     }
 
     @Test(arguments: files) func plays(_ file: String) throws {
-        let yaml = try Self.contents("\(Self.folder)/\(file)")
+        let yaml = try Self.contents("\(Self.scenarios.folder)/\(file)")
         var player = try ScenarioPlayer(try Scenario(name: file, yaml: yaml))
         try player.play()
     }

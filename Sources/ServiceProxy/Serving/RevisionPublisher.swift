@@ -13,9 +13,9 @@ public import Logging
 /// not go on have been cut off too.
 public struct RevisionPublisher: Sendable {
     /// The newest revision of a Service that the kernel reflects.
-    public static let servicesAnnotation = "swiftlet.dev/data-plane-services"
+    public static let servicesAnnotation = "swiftlet.local/data-plane-services"
     /// The newest revision of an EndpointSlice that the kernel reflects.
-    public static let slicesAnnotation = "swiftlet.dev/data-plane-endpointslices"
+    public static let slicesAnnotation = "swiftlet.local/data-plane-endpointslices"
 
     private static let interval = Duration.seconds(1)
     private static let namespace = "kube-node-lease"

@@ -49,11 +49,13 @@ struct Tally {
         histogram[min(Int(nanoseconds / 100_000), histogram.count - 1)] += 1
     }
 
-    mutating func fail(_ reason: String) {
+    /// Tells when the attempt began: what happened then is the cause, however long it was waited for.
+    mutating func fail(_ reason: String, after nanoseconds: UInt64 = 0) {
         failed += 1
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
-        print("failure \(time.tv_sec * 1000 + time.tv_nsec / 1_000_000) \(reason)")
+        let now = time.tv_sec * 1000 + time.tv_nsec / 1_000_000
+        print("failure \(now - Int(nanoseconds / 1_000_000)) \(reason)")
     }
 
     /// The latency below which a part of the successes lies, in milliseconds.
@@ -186,7 +188,8 @@ struct Load {
             tally.succeed(after: now - attempt.begin)
         case .failed(let reason):
             close(attempt.descriptor)
-            tally.fail(attempt.isReused ? "\(reason), on a kept connection" : reason)
+            tally.fail(
+                attempt.isReused ? "\(reason), on a kept connection" : reason, after: now - attempt.begin)
         }
     }
 }

@@ -96,10 +96,11 @@ echo "it tells about itself"
 
 # How far the kernel is, for other nodes to watch.
 published() {
-    local revision
+    local revision confirmed
     revision=$(kubectl get service "$1" -o jsonpath='{.metadata.resourceVersion}')
-    (($(kubectl get lease worker -n kube-node-lease \
-        -o jsonpath='{.metadata.annotations.swiftlet\.dev/data-plane-services}') >= revision))
+    confirmed=$(kubectl get lease worker -n kube-node-lease \
+        -o jsonpath='{.metadata.annotations.swiftlet\.local/data-plane-services}')
+    ((${confirmed:-0} >= revision))
 }
 eventually published web
 echo "its revision is published"

@@ -97,7 +97,7 @@ bench-rollout: setup build images
 	REQUESTS=$(REQUESTS) scripts/sandbox --disk $(BIN)/bench-rollout
 
 # SERVICES and SECONDS (of each load) may be given.
-bench-dns: setup build
+bench-dns: setup build images
 	$(SWIFT_BUILD) --product bench-dns
 	scripts/sandbox --disk $(BIN)/bench-dns
 

@@ -5,7 +5,8 @@ import HTTPService
 import KubernetesClient
 
 /// How fast cluster names are answered beside a load generator on the same machine, how soon a change is seen,
-/// and what a large cluster weighs: `swiftlet dns` beside `swiftlet apiserver`.
+/// and what a large cluster weighs: `swiftlet dns` beside `swiftlet apiserver`. And what names cost a program in a
+/// pod.
 ///
 /// Run it in a sandbox: `make bench-dns`.
 @main
@@ -15,6 +16,8 @@ struct DNS {
     private let services = number("SERVICES") ?? 10_000
     private let endpointsEach = 5
     private let seconds = number("SECONDS") ?? 10
+
+    private let images = getenv("IMAGES").map { String(cString: $0) } ?? "images"
 
     private static func number(_ name: String) -> Int? {
         getenv(name).flatMap { Int(String(cString: $0)) }
@@ -29,6 +32,13 @@ struct DNS {
     }
 
     private func run() async throws {
+        let curl = try NamesOfCurl(images: images).samples
+        print("curl http://web in a pod spends on names: \(curl.summary) ms")
+        try await runAlone()
+        figure("curl_names_p99_ms", curl.percentile(0.99), "ms")
+    }
+
+    private func runAlone() async throws {
         mkdir(Self.folder, 0o755)
         let api = try APIProcess.start(in: "\(Self.folder)/state")
         defer { api.end() }

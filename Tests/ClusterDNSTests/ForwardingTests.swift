@@ -11,7 +11,7 @@ private final class ScriptedServers: UpstreamTransport {
 
     private struct State {
         var answers: [ListenAddress: ResponseCode?] = [:]
-        var asked: [(server: ListenAddress, question: Question)] = []
+        var asked: [(server: ListenAddress, query: Query)] = []
         /// Resumed for each query that comes.
         var held: [CheckedContinuation<Void, Never>] = []
         var holds = false
@@ -44,15 +44,19 @@ private final class ScriptedServers: UpstreamTransport {
     /// Questions for names, without checks of servers.
     var asked: [ListenAddress] {
         state.withLock { state in
-            state.asked.filter { $0.question.name != .root && $0.question.type == .a }.map(\.server)
+            state.asked.filter { $0.query.question.name != .root && $0.query.question.type == .a }.map(
+                \.server)
         }
     }
+
+    /// Everything that came, in order.
+    var queries: [Query] { state.withLock { $0.asked.map(\.query) } }
 
     func exchange(_ query: Query, with server: ListenAddress) async throws -> Response {
         if query.question.type == .a { report.yield(server) }
         await withCheckedContinuation { continuation in
             let waits = state.withLock { state in
-                state.asked.append((server, query.question))
+                state.asked.append((server, query))
                 guard state.holds else { return false }
                 state.held.append(continuation)
                 return true
@@ -204,6 +208,52 @@ private final class ScriptedServers: UpstreamTransport {
     }
 
     // MARK: The resolver file
+
+    /// Seen halfway, a file that is written anew says nothing; names must not fail for that.
+    @Test func aResolverFileThatIsBeingWrittenSaysNothing() throws {
+        let folder = try temporaryFolder()
+        defer { removeFolder(folder) }
+        let path = "\(folder)/resolv.conf"
+        #expect(ResolverFile.written(path) == nil)
+        try write("", to: path)
+        #expect(ResolverFile.written(path) == nil)
+        try write("\n", to: path)
+        #expect(ResolverFile.written(path) == nil)
+        try write("# no servers\n", to: path)
+        #expect(ResolverFile.written(path) == ResolverFile())
+    }
+
+    /// DO and CD go along, in the cache as well; that signatures were checked comes back to those who ask.
+    @Test func wishesAboutSignaturesReachOtherServers() async throws {
+        let servers = ScriptedServers()
+        let cache = CacheResolver(now: { .zero })
+        let forwarder = Forwarder(
+            cache: cache, upstreams: upstreams(servers, [first]), timing: .unhurried)
+        var plain = try query("signed.example")
+        plain.extensions = Query.Extensions(payloadSize: 1232, wantsDNSSEC: false)
+        var signed = plain
+        signed.extensions?.wantsDNSSEC = true
+        var unchecked = signed
+        unchecked.checkingDisabled = true
+        for query in [plain, signed, unchecked] {
+            #expect(cache.resolve(query.forwardedQuestion) == .pass)
+            var answer = await forwarder.answer(query.forwardedQuestion)
+            guard case .answer = cache.resolve(query.forwardedQuestion) else {
+                Issue.record("\(query) is not kept")
+                continue
+            }
+            let sent = try #require(servers.queries.last)
+            #expect(sent.extensions?.wantsDNSSEC == query.extensions?.wantsDNSSEC)
+            #expect(sent.checkingDisabled == query.checkingDisabled)
+            answer.isAuthenticated = true
+            let reply = try Response(reading: query.response(answer, limit: 1232))
+            #expect(reply.answer.isAuthenticated == query.extensions?.wantsDNSSEC)
+        }
+        // Behind an alias of ours the whole is not checked.
+        var checked = Answer()
+        checked.isAuthenticated = true
+        #expect(!Answer(isAuthoritative: true).followed(by: checked).isAuthenticated)
+    }
 
     @Test func resolverFiles() throws {
         let text = """

@@ -28,7 +28,8 @@ package final class LoopDetector: Resolver {
 
     package func resolve(_ question: Question) -> Resolution {
         guard question.type == Self.type else { return .pass }
-        let token = question.lowercased
+        // Servers on the way may have wishes of their own.
+        let token = Question(name: question.name.lowercased, type: question.type)
         guard let returned = tokens.withLock({ $0[token] }) else { return .pass }
         returned()
         // Failing stops it from going round any further.

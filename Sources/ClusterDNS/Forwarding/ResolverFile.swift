@@ -33,6 +33,12 @@ package struct ResolverFile: Sendable, Hashable {
         self.init(parsing: Self.text(path))
     }
 
+    /// What a file says that may just be in the course of being written: nil if there is none, or nothing in it.
+    package static func written(_ path: String) -> ResolverFile? {
+        let text = text(path)
+        return text.allSatisfy(\.isWhitespace) ? nil : ResolverFile(parsing: text)
+    }
+
     private static let largest = 65536
 
     private static func text(_ path: String) -> String {
@@ -76,7 +82,8 @@ struct ResolverFileWatch: Sendable {
         defer { channel?.close(promise: nil) }
         var last = known
         func look() {
-            let now = ResolverFile(path: path)
+            // Emptied to be written anew: what it said holds until it says something else.
+            guard let now = ResolverFile.written(path) else { return }
             if now != last { changed(now) }
             last = now
         }

@@ -93,7 +93,9 @@ package final class Upstreams: Sendable {
         do {
             let response = try await exchange(
                 question, server,
-                Query.Extensions(payloadSize: Query.largestDatagram, wantsDNSSEC: false))
+                Query.Extensions(
+                    payloadSize: Query.largestDatagram,
+                    wantsDNSSEC: question.validation.contains(.signatures)))
             pool.withLock { $0.answered(server) }
             metrics?.answered(server, response.answer.code, took: ContinuousClock.now - start)
             switch response.answer.code {
@@ -123,8 +125,11 @@ package final class Upstreams: Sendable {
     private func exchange(
         _ question: Question, _ server: ListenAddress, _ extensions: Query.Extensions?
     ) async throws -> Response {
-        let query = Query(id: .random(in: 0...UInt16.max), question: question, extensions: extensions)
-        return try await withDeadline(timing.server) { [transport] in
+        var query = Query(
+            id: .random(in: 0...UInt16.max), question: question,
+            checkingDisabled: question.validation.contains(.unchecked), extensions: extensions)
+        query.wantsAuthentication = extensions != nil
+        return try await withDeadline(timing.server) { [transport, query] in
             try await transport.exchange(query, with: server)
         }
     }

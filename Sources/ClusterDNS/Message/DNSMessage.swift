@@ -70,10 +70,30 @@ extension ResponseCode: CustomStringConvertible {
 public struct Question: Sendable, Hashable {
     public var name: DNSName
     public var type: RecordType
+    /// What the client says about signatures. Other servers answer by it, so it is part of the question.
+    package var validation: Validation = []
 
     public init(name: DNSName, type: RecordType) {
         self.name = name
         self.type = type
+    }
+
+    /// The same question about another name.
+    package func asked(of name: DNSName) -> Question {
+        var other = self
+        other.name = name
+        return other
+    }
+
+    /// Wishes of a client that checks signatures by itself (DNSSEC). There are none in the cluster's domain.
+    package struct Validation: OptionSet, Sendable, Hashable {
+        package let rawValue: UInt8
+        package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+        /// The signatures are to come along (DO; RFC 3225).
+        package static let signatures = Validation(rawValue: 1)
+        /// The other server is not to check them (CD; RFC 4035, 3.2.2).
+        package static let unchecked = Validation(rawValue: 2)
     }
 }
 
@@ -130,6 +150,8 @@ public struct Answer: Sendable, Hashable {
     public var code: ResponseCode
     /// The answer comes from data of our own, not from another server.
     public var isAuthoritative: Bool
+    /// The server that gave it says that it checked the signatures (AD; RFC 4035, 3.2.3).
+    package var isAuthenticated = false
     public var answers: [ResourceRecord]
     public var authority: [ResourceRecord]
     public var additional: [ResourceRecord]

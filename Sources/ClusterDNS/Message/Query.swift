@@ -3,6 +3,8 @@ package struct Query: Sendable, Hashable {
     package var id: UInt16
     package var recursionDesired: Bool
     package var checkingDisabled: Bool
+    /// The client wants to know whether the answer's signatures were checked (RFC 6840, 5.7).
+    package var wantsAuthentication = false
     package var question: Question
     package var extensions: Extensions?
 
@@ -64,6 +66,7 @@ package struct Query: Sendable, Hashable {
             var query = Query(
                 id: id, question: question, recursionDesired: flags & 0x0100 != 0,
                 checkingDisabled: flags & 0x0010 != 0)
+            query.wantsAuthentication = flags & 0x0020 != 0
             for _ in 0..<(Int(answers) + Int(authorities) + Int(additionals)) {
                 let (record, payloadSize) = try reader.record()
                 guard record.type == .opt else { continue }
@@ -110,6 +113,14 @@ package struct Query: Sendable, Hashable {
 }
 
 extension Query {
+    /// The question with all that an answer from another server depends on.
+    package var forwardedQuestion: Question {
+        var question = question
+        if extensions?.wantsDNSSEC == true { question.validation.insert(.signatures) }
+        if checkingDisabled { question.validation.insert(.unchecked) }
+        return question
+    }
+
     /// The longest message that fits an Ethernet packet of IPv6 with room to spare (DNS flag day 2020): longer
     /// ones might arrive in fragments, or not at all, so clients are sent to TCP instead.
     package static let largestDatagram = 1232
@@ -157,6 +168,8 @@ extension Query {
         if isTruncated { flags |= 0x0200 }
         if recursionDesired { flags |= 0x0100 }
         if checkingDisabled { flags |= 0x0010 }
+        // Only for those who know what it means (RFC 6840, 5.8).
+        if answer.isAuthenticated, wantsAuthentication || extensions?.wantsDNSSEC == true { flags |= 0x0020 }
         writer.patch(flags | answer.code.rawValue & 0xf, at: 2)
         for (section, count) in counts.enumerated() {
             writer.patch(count, at: 6 + 2 * section)
@@ -168,7 +181,9 @@ extension Query {
     package func message() -> [UInt8] {
         var writer = MessageWriter(limit: Self.smallestDatagram)
         writer.uint16(id)
-        writer.uint16((recursionDesired ? 0x0100 : 0) | (checkingDisabled ? 0x0010 : 0))
+        writer.uint16(
+            (recursionDesired ? 0x0100 : 0) | (wantsAuthentication ? 0x0020 : 0)
+                | (checkingDisabled ? 0x0010 : 0))
         writer.uint16(1)
         writer.uint16(0)
         writer.uint16(0)

@@ -34,6 +34,7 @@ package struct Response: Sendable, Hashable {
         answer = Answer(
             code: ResponseCode(rawValue: code), isAuthoritative: flags & 0x0400 != 0, answers: sections[0],
             authority: sections[1], additional: sections[2])
+        answer.isAuthenticated = flags & 0x0020 != 0
     }
 
     /// Whether this can be the answer to the query: anybody may send datagrams (RFC 5452, 9.1).

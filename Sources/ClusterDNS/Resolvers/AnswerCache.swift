@@ -124,7 +124,7 @@ package struct AnswerCache: Sendable {
 
 extension Question {
     /// The same question, for comparisons.
-    package var lowercased: Question { Question(name: name.lowercased, type: type) }
+    package var lowercased: Question { asked(of: name.lowercased) }
 
     fileprivate var size: Int { 64 + name.wire.count }
 }
@@ -157,9 +157,11 @@ extension Answer {
                 return record
             }
         }
-        return Answer(
+        var result = Answer(
             code: code, answers: spelled(answers), authority: spelled(authority),
             additional: spelled(additional))
+        result.isAuthenticated = isAuthenticated
+        return result
     }
 
     fileprivate mutating func mapTimesToLive(_ change: (UInt32) -> UInt32) {

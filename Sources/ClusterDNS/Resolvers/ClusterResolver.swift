@@ -44,7 +44,7 @@ package struct ClusterResolver: Resolver {
             if case .cname(let target)? = records.first, question.type != .cname {
                 let alias = Answer(isAuthoritative: true, answers: [record(question.name, records[0])])
                 guard question.type != .any else { return .answer(alias) }
-                return .alias(alias, next: Question(name: target, type: question.type))
+                return .alias(alias, next: question.asked(of: target))
             }
             let matching = records.filter { question.type == .any || $0.type == question.type }
             guard !matching.isEmpty else { return .answer(negative(.noError, soa)) }

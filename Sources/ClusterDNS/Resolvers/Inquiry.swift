@@ -101,7 +101,7 @@ package struct Inquiry: Sendable {
             denial = denial ?? whole
             alternatives = rest.dropFirst()
             candidate = next
-            current = Question(name: next, type: question.type)
+            current = question.asked(of: next)
             sofar = nil
             aliases = 0
             return nil
@@ -122,6 +122,7 @@ extension Answer {
         var joined = other
         joined.answers = answers + other.answers
         joined.isAuthoritative = isAuthoritative
+        joined.isAuthenticated = isAuthenticated && other.isAuthenticated
         return joined
     }
 }

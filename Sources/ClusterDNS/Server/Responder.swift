@@ -63,7 +63,7 @@ package struct Responder: Sendable {
         case .rejected(let bytes, let code):
             return .reply(Reply(bytes: bytes, query: nil, code: code, resolver: "", isCompleted: false))
         case .query(let query):
-            var inquiry = inquiry(query.question, from: client)
+            var inquiry = inquiry(query.forwardedQuestion, from: client)
             switch inquiry.next() {
             case .answer(let answer):
                 return .reply(

@@ -92,13 +92,14 @@ struct ServiceRecords: Sendable {
 
     private mutating func addEndpoints(_ slices: [SliceDescription], publishNotReady: Bool, name: DNSName) {
         var seen: Set<HostAddress> = []
+        var addresses: [RecordData] = []
         var services: Set<Endpoint> = []
         var count = 0
         for slice in slices {
             for endpoint in slice.endpoints where endpoint.isReady || publishNotReady {
                 count += 1
                 if seen.insert(endpoint.address).inserted {
-                    own = (own ?? []) + [.address(endpoint.address)]
+                    addresses.append(.address(endpoint.address))
                 }
                 let hostname = endpoint.hostname.flatMap { $0.isEmpty ? nil : $0 } ?? endpoint.address.dashed
                 guard let label = DNSName(labels: [hostname])?.lowercased, let target = label.appending(name)
@@ -113,6 +114,7 @@ struct ServiceRecords: Sendable {
                 }
             }
         }
+        own = addresses.isEmpty ? nil : addresses
         let weight = UInt16(max(1, 100 / max(1, count)))
         for service in services {
             add(service.port, target: service.target, weight: weight)

@@ -46,19 +46,31 @@ for number in [SIGTERM, SIGINT] {
     signal(number) { _ in _exit(0) }
 }
 
+/// Listens at the addresses of both families, or of IPv4 where the machine has no other.
+func everywhere<Bound>(_ port: Int, _ bind: (SocketAddress) async throws -> Bound) async throws -> Bound {
+    do {
+        return try await bind(SocketAddress(ipAddress: "::", port: port))
+    } catch let refusal as IOError
+        where refusal.errnoCode == EAFNOSUPPORT || refusal.errnoCode == EADDRNOTAVAIL
+    {
+        return try await bind(SocketAddress(ipAddress: "0.0.0.0", port: port))
+    }
+}
+
 do {
     let loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     if getenv("UDP_PORT") != nil {
-        _ = try await DatagramBootstrap(group: loops)
+        let datagrams = DatagramBootstrap(group: loops)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(Datagrams(site: site))
                 }
             }
-            .bind(to: SocketAddress(ipAddress: "0.0.0.0", port: portNumber("UDP_PORT", otherwise: "3001")))
-            .get()
+        _ = try await everywhere(portNumber("UDP_PORT", otherwise: "3001")) {
+            try await datagrams.bind(to: $0).get()
+        }
     }
-    let server = try await ServerBootstrap(group: loops)
+    let bootstrap = ServerBootstrap(group: loops)
         .serverChannelOption(.backlog, value: 1024)
         .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
         .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -68,7 +80,7 @@ do {
                 try channel.pipeline.syncOperations.addHandler(Exchange(site: site))
             }
         }
-        .bind(to: SocketAddress(ipAddress: "0.0.0.0", port: port)).get()
+    let server = try await everywhere(port) { try await bootstrap.bind(to: $0).get() }
     say("web \(site.version) listens on port \(port)")
     try await server.closeFuture.get()
 } catch {

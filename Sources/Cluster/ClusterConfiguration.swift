@@ -12,11 +12,13 @@ public struct ClusterConfiguration: Sendable, Equatable {
     public var imageDirectory: String { "\(stateDirectory)/images" }
     /// The name of this machine's Node.
     public var nodeName = ClusterConfiguration.hostName
-    /// The address of this machine's Node; nil: that of the default route's interface.
+    /// The address of this machine's Node, or one of each family behind a comma; nil: that of the default
+    /// route's interface.
     public var nodeAddress: String?
     /// Where the API answers, on 127.0.0.1 and the node's address.
     public var apiPort = 6443
-    /// Addresses of pods; each node has a /24 of it.
+    /// Addresses of pods: an IPv4 range, of which each node has a /24, and perhaps behind a comma an IPv6 one, of
+    /// which it has a /64; pods have an address of each.
     public var podCIDR = "10.244.0.0/16"
     /// Addresses of Services: an IPv4 range, and perhaps an IPv6 one, with which the cluster's Services can be
     /// dual-stack.

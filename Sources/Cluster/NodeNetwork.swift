@@ -10,49 +10,75 @@ import ServiceProxy
 struct NodeNetwork: Sendable {
     let pods: PodNetwork
     private let configuration: ClusterConfiguration
-    private let nodeAddress: IPAddress
-    private let nodeRange: IPNetwork
-    private let podRange: IPNetwork
+    /// The node's own, of each family at most one.
+    private let ownAddresses: [IPAddress]
+    private let podRanges: [PodNetworkConfiguration.Range]
     private let serviceRanges: [IPNetwork]
 
-    /// The node's address, as text.
-    var address: String { nodeAddress.description }
+    /// The node's first address, as text.
+    var address: String { ownAddresses[0].description }
 
     /// The addresses of the node's pods.
-    var podsOfNode: IPNetwork { nodeRange }
+    var podsOfNode: [IPNetwork] { podRanges.map(\.node) }
 
-    /// Where the node's own processes talk to its pods from: its address, and where routes to pods begin.
+    /// Where the node's own processes talk to its pods from: its addresses, and where routes to pods begin.
     var nodeAddresses: Set<IPAddress> {
-        var addresses: Set<IPAddress> = [nodeAddress]
-        // The gateway of the node's pods.
-        if let gateway = nodeRange.address.advanced(by: 1) { addresses.insert(gateway) }
-        return addresses
+        // The gateways of the node's pods.
+        Set(ownAddresses + podsOfNode.compactMap { $0.first.advanced(by: 1) })
     }
 
     /// - Throws: ``ClusterError`` with code `badConfiguration`, or `PodNetworkError` if the machine has no address.
     init(_ configuration: ClusterConfiguration, logger: Logger) throws {
         self.configuration = configuration
-        podRange = try Self.range(configuration.podCIDR, "--pod-cidr")
+        podRanges = try Self.podRanges(configuration.podCIDR)
         serviceRanges = try configuration.serviceCIDRs.map { try Self.range($0, "--service-cidr") }
-        guard let nodeRange = IPNetwork(podRange.address, prefixLength: max(24, podRange.prefixLength)) else {
-            throw ClusterError(
-                .badConfiguration, "Expected --pod-cidr to hold a /24 for each node, found \(podRange).")
-        }
-        self.nodeRange = nodeRange
-        if let given = configuration.nodeAddress {
-            guard let parsed = IPAddress(given) else {
-                throw ClusterError(
-                    .badConfiguration, "Expected --node-address to be an IP address, found \"\(given)\".")
-            }
-            nodeAddress = parsed
-        } else {
-            nodeAddress = try NodeAddress.find(excluding: [podRange] + serviceRanges)
-        }
+        ownAddresses = try Self.addresses(
+            configuration.nodeAddress, families: podRanges.map(\.family),
+            excluding: podRanges.map(\.cluster) + serviceRanges)
         pods = PodNetwork(
-            PodNetworkConfiguration(
-                nodeRange: nodeRange, clusterRange: podRange, directory: "\(configuration.agentDirectory)/cni"
-            ),
+            PodNetworkConfiguration(ranges: podRanges, directory: "\(configuration.agentDirectory)/cni"),
             logger: logger)
+    }
+
+    /// The pods' ranges, IPv4 first, and in each the part of this node: a /24, of IPv6 a /64.
+    private static func podRanges(_ text: String) throws -> [PodNetworkConfiguration.Range] {
+        let ranges = try list(text).map { try range($0, "--pod-cidr") }
+        guard [[.ipv4], [.ipv4, .ipv6]].contains(ranges.map(\.address.family)) else {
+            throw ClusterError(
+                .badConfiguration,
+                "Expected --pod-cidr to be an IPv4 range such as 10.244.0.0/16, or one and an IPv6 range behind a "
+                    + "comma (10.244.0.0/16,fd00:244::/56), found \"\(text)\".")
+        }
+        return try ranges.map { cluster in
+            let length = cluster.address.family == .ipv4 ? 24 : 64
+            guard let node = IPNetwork(cluster.first, prefixLength: max(length, cluster.prefixLength)) else {
+                throw ClusterError(
+                    .badConfiguration,
+                    "Expected --pod-cidr to hold a /\(length) for each node, found \(cluster).")
+            }
+            return PodNetworkConfiguration.Range(node: node, cluster: cluster)
+        }
+    }
+
+    /// The node's address of each family: those that were given, or what the machine has.
+    private static func addresses(
+        _ given: String?, families: [IPAddress.Family], excluding excluded: [IPNetwork]
+    ) throws -> [IPAddress] {
+        guard let given else { return try families.map { try NodeAddress.find($0, excluding: excluded) } }
+        let parsed = list(given).map { IPAddress($0) }
+        guard parsed.map({ $0?.family }) == families else {
+            throw ClusterError(
+                .badConfiguration,
+                families.count == 1
+                    ? "Expected --node-address to be an IPv4 address, found \"\(given)\"."
+                    : "Expected --node-address to be an IPv4 and an IPv6 address with a comma between, since pods "
+                        + "have both; found \"\(given)\".")
+        }
+        return parsed.compactMap { $0 }
+    }
+
+    private static func list(_ text: String) -> [String] {
+        text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
     }
 
     private static func range(_ text: String, _ option: String) throws -> IPNetwork {
@@ -66,9 +92,10 @@ struct NodeNetwork: Sendable {
 
     var proxyConfiguration: ProxyConfiguration {
         var proxy = ProxyConfiguration(
-            nodeName: configuration.nodeName, nodeAddress: nodeAddress, serviceRanges: serviceRanges,
-            podRanges: [podRange], nodeLocalAddresses: IPAddress(configuration.clusterDNS).map { [$0] } ?? [])
-        proxy.nodePodRanges = [nodeRange]
+            nodeName: configuration.nodeName, nodeAddresses: ownAddresses, serviceRanges: serviceRanges,
+            podRanges: podRanges.map(\.cluster),
+            nodeLocalAddresses: IPAddress(configuration.clusterDNS).map { [$0] } ?? [])
+        proxy.nodePodRanges = podsOfNode
         return proxy
     }
 
@@ -82,7 +109,9 @@ struct NodeNetwork: Sendable {
             }
             var dns = DNSConfiguration(
                 listen: [listen], domain: configuration.clusterDomain,
-                ranges: ([configuration.podCIDR] + configuration.serviceCIDRs).compactMap { AddressRange($0) }
+                ranges: (podRanges.map(\.cluster.description) + configuration.serviceCIDRs).compactMap {
+                    AddressRange($0)
+                }
             )
             try configuration.dns.apply(to: &dns)
             return dns
@@ -107,7 +136,8 @@ struct NodeNetwork: Sendable {
 
     var nodeConfiguration: NodeConfiguration {
         var node = NodeConfiguration(
-            nodeName: configuration.nodeName, addresses: [address], podCIDR: nodeRange.description,
+            nodeName: configuration.nodeName, addresses: ownAddresses.map(\.description),
+            podCIDRs: podsOfNode.map(\.description),
             stateDirectory: configuration.agentDirectory, runDirectory: configuration.runDirectory)
         node.clusterDNS = configuration.clusterDNS
         node.clusterDomain = configuration.clusterDomain

@@ -8,7 +8,6 @@ enum NetworkDescription {
     /// Translation of pods' addresses is not asked of the plugin, which would use iptables; it is done by a
     /// table of our own, see `OutboundTranslation`.
     static func list(_ configuration: PodNetworkConfiguration, mtu: UInt32) -> JSONValue {
-        let everywhere = configuration.nodeRange.address.family == .ipv4 ? "0.0.0.0/0" : "::/0"
         return [
             "cniVersion": "1.0.0",
             "name": .string(configuration.name),
@@ -20,8 +19,12 @@ enum NetworkDescription {
                     "ipam": [
                         "type": "host-local",
                         "dataDir": .string(configuration.allocationDirectory),
-                        "ranges": [[["subnet": .string(configuration.nodeRange.description)]]],
-                        "routes": [["dst": .string(everywhere)]],
+                        "ranges": .array(
+                            configuration.ranges.map { [["subnet": .string($0.node.description)]] }),
+                        "routes": .array(
+                            configuration.ranges.map {
+                                ["dst": .string($0.family == .ipv4 ? "0.0.0.0/0" : "::/0")]
+                            }),
                     ],
                 ]
             ],

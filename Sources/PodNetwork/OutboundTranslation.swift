@@ -12,11 +12,12 @@ import Netlink
 struct OutboundTranslation: Sendable {
     let configuration: PodNetworkConfiguration
 
-    private var isIPv4: Bool { configuration.nodeRange.address.family == .ipv4 }
+    private func table(_ family: IPAddress.Family) -> TableName {
+        TableName(family == .ipv4 ? .ipv4 : .ipv6, configuration.tableName)
+    }
 
-    private var table: TableName { TableName(isIPv4 ? .ipv4 : .ipv6, configuration.tableName) }
-
-    var rule: [Expression] {
+    private func rule(_ range: PodNetworkConfiguration.Range) -> [Expression] {
+        let isIPv4 = range.family == .ipv4
         let length: UInt32 = isIPv4 ? 4 : 16
         func load(_ offset: UInt32, _ network: IPNetwork) -> [Expression] {
             [
@@ -26,27 +27,34 @@ struct OutboundTranslation: Sendable {
                     xor: [UInt8](repeating: 0, count: network.mask.count)),
             ]
         }
-        return load(isIPv4 ? 12 : 8, configuration.nodeRange)
-            + [.compare(.word(0), .equal, configuration.nodeRange.first.bytes)]
-            + load(isIPv4 ? 16 : 24, configuration.clusterRange)
-            + [.compare(.word(0), .notEqual, configuration.clusterRange.first.bytes), .masquerade]
+        return load(isIPv4 ? 12 : 8, range.node)
+            + [.compare(.word(0), .equal, range.node.first.bytes)]
+            + load(isIPv4 ? 16 : 24, range.cluster)
+            + [.compare(.word(0), .notEqual, range.cluster.first.bytes), .masquerade]
     }
 
-    /// Puts the table into force, in place of an older one.
+    /// Puts the tables into force, in place of older ones.
     func establish() throws(NetlinkError) {
-        var transaction = NftablesTransaction(table)
-        transaction.addTable()
-        transaction.deleteTable()
-        transaction.addTable(comment: "Swiftlet pod network")
-        transaction.addChain("postrouting", hook: .translateSource)
-        transaction.addRule(to: "postrouting", rule)
-        try NftablesSocket().commit(transaction)
+        let socket = try NftablesSocket()
+        for range in configuration.ranges {
+            let table = table(range.family)
+            var transaction = NftablesTransaction(table)
+            transaction.addTable()
+            transaction.deleteTable()
+            transaction.addTable(comment: "Swiftlet pod network")
+            transaction.addChain("postrouting", hook: .translateSource)
+            transaction.addRule(to: "postrouting", rule(range))
+            try socket.commit(transaction)
+        }
     }
 
     func remove() throws(NetlinkError) {
-        var transaction = NftablesTransaction(table)
-        transaction.addTable()
-        transaction.deleteTable()
-        try NftablesSocket().commit(transaction)
+        let socket = try NftablesSocket()
+        for range in configuration.ranges {
+            var transaction = NftablesTransaction(table(range.family))
+            transaction.addTable()
+            transaction.deleteTable()
+            try socket.commit(transaction)
+        }
     }
 }

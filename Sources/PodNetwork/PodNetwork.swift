@@ -17,7 +17,10 @@ public struct PodNetwork: Sendable {
 
     private var allocations: String { "\(configuration.allocationDirectory)/\(configuration.name)" }
 
-    private var settings: KernelSettings { KernelSettings(notes: "\(configuration.directory)/sysctls") }
+    private var settings: KernelSettings {
+        KernelSettings(
+            notes: "\(configuration.directory)/sysctls", families: configuration.families)
+    }
 
     /// Prepares everything: directories, plugins, the description for the container runtime, kernel settings,
     /// and the translation of pods' addresses. Done again, it changes nothing.
@@ -41,7 +44,7 @@ public struct PodNetwork: Sendable {
         try Files.replace("\(configuration.configurationDirectory)/10-swiftlet.conflist", description.json())
         logger.info(
             "pod network is ready",
-            metadata: ["range": "\(configuration.nodeRange)", "mtu": "\(mtu)"])
+            metadata: ["ranges": "\(configuration.ranges.map(\.node))", "mtu": "\(mtu)"])
     }
 
     private func kernel<Value>(
@@ -56,10 +59,13 @@ public struct PodNetwork: Sendable {
 
     /// The largest packet that the way out takes, in bytes; Ethernet's when there is no way out.
     private func uplinkMTU() throws(NetlinkError) -> UInt32 {
-        let family = configuration.nodeRange.address.family
         let socket = try RouteSocket()
-        let index = NodeAddress.defaultRoute(family, try socket.routes(family))?.link
-        let mtu = try socket.links().first { $0.index == index }?.mtu ?? 1500
+        var ways: Set<Int32> = []
+        for range in configuration.ranges {
+            let route = NodeAddress.defaultRoute(range.family, try socket.routes(range.family))
+            if let link = route?.link { ways.insert(link) }
+        }
+        let mtu = try socket.links().filter { ways.contains($0.index) }.compactMap(\.mtu).min() ?? 1500
         return min(max(mtu, 1280), 65535)
     }
 
@@ -117,11 +123,15 @@ public struct PodNetwork: Sendable {
     private func removeLinks(where isAbandoned: (IPAddress) -> Bool) throws(PodNetworkError) -> Int {
         try kernel("remove the links of pods") { () throws(NetlinkError) in
             let socket = try RouteSocket()
-            let pods = PodLinks(
-                configuration.nodeRange, routes: try socket.routes(configuration.nodeRange.address.family),
-                links: try socket.links())
+            let links = try socket.links()
+            // A pod with an address of each family has one wire.
+            var abandoned: Set<Int32> = []
+            for range in configuration.ranges {
+                let pods = PodLinks(range.node, routes: try socket.routes(range.family), links: links)
+                for (address, link) in pods.links where isAbandoned(address) { abandoned.insert(link) }
+            }
             var count = 0
-            for (address, link) in pods.links where isAbandoned(address) {
+            for link in abandoned {
                 do throws(NetlinkError) {
                     try socket.removeLink(link)
                     count += 1

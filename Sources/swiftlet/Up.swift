@@ -26,10 +26,16 @@ struct Up: AsyncParsableCommand {
     @Option(help: "Name of this machine's node.")
     var nodeName = ClusterConfiguration().nodeName
 
-    @Option(help: "Address of this machine's node (default: that of the default route's interface).")
+    @Option(
+        help:
+            "Address of this machine's node, or one of each family behind a comma (default: that of the default route's interface)."
+    )
     var nodeAddress: String?
 
-    @Option(help: "Addresses of pods.")
+    @Option(
+        help:
+            "Addresses of pods: an IPv4 range, and perhaps an IPv6 one behind a comma (10.244.0.0/16,fd00:244::/56)."
+    )
     var podCIDR = ClusterConfiguration().podCIDR
 
     @Option(

@@ -303,7 +303,7 @@ private final class Node: Sendable {
 
     private static func configuration(_ folder: String) -> NodeConfiguration {
         var configuration = NodeConfiguration(
-            nodeName: "node", addresses: ["192.0.2.10"], podCIDR: "10.244.0.0/24",
+            nodeName: "node", addresses: ["192.0.2.10"], podCIDRs: ["10.244.0.0/24"],
             stateDirectory: "\(folder)/agent",
             runDirectory: "\(folder)/agent-run")
         configuration.podLogDirectory = "\(folder)/logs"

@@ -16,8 +16,11 @@ final class PodNetworkTests {
         var template = Array("/tmp/pod-network-XXXXXX".utf8CString)
         directory = try #require(mkdtemp(&template).map { String(cString: $0) })
         var configuration = PodNetworkConfiguration(
-            nodeRange: try #require(IPNetwork("10.244.0.0/24")),
-            clusterRange: try #require(IPNetwork("10.244.0.0/16")), directory: directory + "/cni")
+            ranges: [
+                .init(
+                    node: try #require(IPNetwork("10.244.0.0/24")),
+                    cluster: try #require(IPNetwork("10.244.0.0/16")))
+            ], directory: directory + "/cni")
         configuration.resultDirectory = directory + "/results"
         network = PodNetwork(configuration, logger: Logger(label: "test"))
         node = try await NetworkNamespace.make()
@@ -82,6 +85,38 @@ final class PodNetworkTests {
         #expect(try await node.run { contents(of: "/proc/sys/net/ipv4/ip_forward") } == "1\n")
         _ = try await callPlugin("DEL", sandbox: "one", pod: pod)
         #expect(try !routes.links().contains { $0.kind == "veth" })
+    }
+
+    @Test func aPodHasAnAddressOfEachFamily() async throws {
+        var configuration = network.configuration
+        configuration.ranges.append(
+            .init(
+                node: try #require(IPNetwork("fd00:244::/64")),
+                cluster: try #require(IPNetwork("fd00:244::/56"))))
+        let both = PodNetwork(configuration, logger: Logger(label: "test"))
+        let forwarding = "/proc/sys/net/ipv6/conf/all/forwarding"
+        let lo = "/proc/sys/net/ipv6/conf/lo/accept_ra"
+        let before = try await node.run { (contents(of: forwarding), contents(of: lo)) }
+        try await node.run { try both.establish() }
+        #expect(try await node.run { contents(of: forwarding) } == "1\n")
+        if before.1 == "1\n" { #expect(try await node.run { contents(of: lo) } == "2\n") }
+        let pod = try await NetworkNamespace.make()
+        _ = try await callPlugin("ADD", sandbox: "one", pod: pod)
+        let inside = try await RouteSocket(in: pod)
+        let addresses = try inside.addresses().map(\.network.description)
+        #expect(addresses.contains("10.244.0.2/24") && addresses.contains("fd00:244::2/64"), "\(addresses)")
+        let way = try #require(try inside.routes(.ipv6).first { $0.destination.prefixLength == 0 })
+        #expect(way.gateway?.description == "fd00:244::1")
+        let routes = try await RouteSocket(in: node)
+        #expect(try routes.routes(.ipv6).contains { $0.destination.description == "fd00:244::2/128" })
+        // Both addresses are freed, and the one wire goes.
+        let freed = try await node.run { try both.collectGarbage(sandboxes: []) }
+        #expect(Set(freed.map(\.description)) == ["10.244.0.2", "fd00:244::2"])
+        #expect(try !routes.links().contains { $0.kind == "veth" })
+        try await node.run { try both.cleanUp() }
+        #expect(try await NftablesSocket(in: node).comment(of: TableName(.ipv6, "swiftlet-pods")) == nil)
+        #expect(try await node.run { contents(of: forwarding) } == before.0)
+        #expect(try await node.run { contents(of: lo) } == before.1)
     }
 
     @Test func vanishedSandboxesAreCleanedUpAfter() async throws {

@@ -6,7 +6,7 @@ import ServiceProxy
 /// What is under way to all pods of a node that is taken down, once Services send it nothing new.
 struct NodeTraffic: PodTraffic {
     private let tracking: ConnectionTracking
-    private let pods: IPNetwork
+    private let pods: [IPNetwork]
     private let count: ConnectionCount
 
     init(_ network: NodeNetwork) throws {
@@ -21,9 +21,11 @@ struct NodeTraffic: PodTraffic {
     func changes() -> AsyncStream<Void> { AsyncStream { $0.yield() } }
 
     func connections(to pod: Pod) async throws -> PodConnections {
-        count.count(
-            try tracking.connections(ConnectionFilter(), family: pods.address.family).filter {
-                pods.contains($0.reply.source)
+        try count.count(
+            pods.flatMap { range in
+                try tracking.connections(ConnectionFilter(), family: range.address.family).filter {
+                    range.contains($0.reply.source)
+                }
             })
     }
 }

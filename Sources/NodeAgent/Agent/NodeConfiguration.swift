@@ -6,8 +6,9 @@ public struct NodeConfiguration: Sendable {
     public var nodeName: String
     /// The node's addresses, the first one first.
     public var addresses: [String]
-    /// The part of the cluster's pod addresses that this node gives out, such as `10.244.0.0/24`.
-    public var podCIDR: String
+    /// The parts of the cluster's pod addresses that this node gives out, of each family at most one, such as
+    /// `10.244.0.0/24`.
+    public var podCIDRs: [String]
     /// Where pods send their DNS queries.
     public var clusterDNS = "10.96.0.10"
     public var clusterDomain = "cluster.local"
@@ -29,11 +30,12 @@ public struct NodeConfiguration: Sendable {
     public var maximumPods = 110
 
     public init(
-        nodeName: String, addresses: [String], podCIDR: String, stateDirectory: String, runDirectory: String
+        nodeName: String, addresses: [String], podCIDRs: [String], stateDirectory: String,
+        runDirectory: String
     ) {
         self.nodeName = nodeName
         self.addresses = addresses
-        self.podCIDR = podCIDR
+        self.podCIDRs = podCIDRs
         self.stateDirectory = stateDirectory
         self.runDirectory = runDirectory
     }

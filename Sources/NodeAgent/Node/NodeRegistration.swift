@@ -42,8 +42,8 @@ package struct NodeRegistration: Sendable {
         let readiness = try? await runtime.readiness()
         do {
             var node = Node(metadata: ObjectMeta(name: configuration.nodeName, labels: labels))
-            node.spec.podCIDR = configuration.podCIDR
-            node.spec.podCIDRs = [configuration.podCIDR].filter { !$0.isEmpty }
+            node.spec.podCIDR = configuration.podCIDRs.first ?? ""
+            node.spec.podCIDRs = configuration.podCIDRs
             _ = try await client.create(node)
         } catch  where isAlreadyExists(error) {
             let wanted = JSONObject(labels.map { ($0.key, JSONValue.string($0.value)) })

@@ -38,6 +38,9 @@ package struct NftablesBackEnd: Sendable {
         let chains = try socket.chains(of: form.table)
         do {
             try commit { $0.adopt(found, chains: chains) }
+            // Whoever wrote the table may have ended before this was done.
+            let stale = try clients { !(found.entries[$0]?.backends.contains($1) ?? false) }
+            _ = try forget(stale[...])
             return found
         } catch {
             // The table has our comment and our sets, but they or the chains are not ours.
@@ -52,8 +55,22 @@ package struct NftablesBackEnd: Sendable {
     }
 
     /// Brings changes into the kernel, all or none of them.
+    ///
+    /// Clients that stick to endpoints which leave are forgotten by the same transaction, and those that came to stick
+    /// to them while it was made, right after it. Only packets that had met the old table already can make the kernel
+    /// learn such a client later still: ``forgetClients(of:)``.
     package mutating func apply(_ changes: TableChanges) throws(NetlinkError) {
-        try commit { $0.apply(changes) }
+        let stale = StaleConnections(changes).clients.filter { $0.key.address.family == family }
+        guard !stale.isEmpty else { return try commit { $0.apply(changes) } }
+        let clients = try clients { stale[$0]?.contains($1) == true }
+        do {
+            try commit { $0.apply(changes, forgetting: clients) }
+        } catch {
+            // The time of one of them ran out meanwhile.
+            guard error.isNotThere, !clients.isEmpty else { throw error }
+            try commit { $0.apply(changes) }
+        }
+        try forgetClients(of: stale)
     }
 
     /// Removes the table. Nothing of it is left in the kernel.
@@ -70,34 +87,50 @@ package struct NftablesBackEnd: Sendable {
         program = next
     }
 
-    /// Forgets which endpoints clients had at these entries, as far as they are not there any more. Until then such
-    /// a client is led to another at each connection.
+    /// Forgets which clients stick to endpoints at these entries that are not there any more.
     /// - Returns: how many clients were forgotten.
     @discardableResult
     package func forgetClients(of removed: [ServiceAddress: Set<Backend>]) throws(NetlinkError) -> Int {
+        let removed = removed.filter { $0.key.address.family == family }
         guard !removed.isEmpty else { return 0 }
-        let keys = try socket.elements(of: NftablesForm.affinity, in: form.table).compactMap { element in
-            form.client(element).flatMap {
-                removed[$0.entry]?.contains($0.backend) == true ? element.key : nil
-            }
+        return try forget(try clients { removed[$0]?.contains($1) == true }[...])
+    }
+
+    /// The keys in `affinity` of clients that stick to such endpoints.
+    private func clients(
+        _ isStale: (ServiceAddress, Backend) -> Bool
+    ) throws(NetlinkError) -> [[UInt8]] {
+        form.clients(try socket.elements(of: NftablesForm.affinity, in: form.table), isStale)
+    }
+
+    /// An element whose time runs out meanwhile is not there any more, and fails those that are deleted with it: they
+    /// are tried again in two halves.
+    private func forget(_ clients: ArraySlice<[UInt8]>) throws(NetlinkError) -> Int {
+        guard !clients.isEmpty else { return 0 }
+        do {
+            try socket.commit(
+                NftablesTransaction(
+                    form.table, [.deleteElements(set: NftablesForm.affinity, Array(clients))]))
+            return clients.count
+        } catch {
+            guard error.isNotThere else { throw error }
+            guard clients.count > 1 else { return 0 }
+            let middle = clients.startIndex + clients.count / 2
+            return try forget(clients[..<middle]) + forget(clients[middle...])
         }
-        var forgotten = 0
-        // One by one: an element whose time runs out meanwhile is not there any more, and would fail all others.
-        for key in keys {
-            do {
-                try socket.commit(
-                    NftablesTransaction(
-                        form.table, [.deleteElements(set: NftablesForm.affinity, [key])]))
-                forgotten += 1
-            } catch {
-                guard error.isNotThere else { throw error }
-            }
-        }
-        return forgotten
     }
 }
 
 extension NftablesForm {
+    /// The keys among elements of `affinity` of clients that stick to these endpoints of entries.
+    package func clients(
+        _ learnt: [SetElement], _ isStale: (ServiceAddress, Backend) -> Bool
+    ) -> [[UInt8]] {
+        learnt.compactMap { element in
+            client(element).flatMap { isStale($0.entry, $0.backend) ? element.key : nil }
+        }
+    }
+
     /// What an element of `affinity` says: a client of this entry was led to this backend.
     package func client(_ element: SetElement) -> (
         client: IPAddress, entry: ServiceAddress, backend: Backend

@@ -183,8 +183,19 @@ package struct ElementOperations: Sendable, Hashable {
                 NftablesForm.key(address, source: $0)
             }
         }
-        let oldMembers = change.old?.affinity == nil ? [] : Set(change.old?.backends ?? [])
-        let newMembers = change.new?.affinity == nil ? [] : Set(change.new?.backends ?? [])
+        changeAffinity(address, change)
+    }
+
+    private mutating func changeAffinity(_ address: ServiceAddress, _ change: TableChanges.Entry) {
+        let old = change.old.flatMap { RememberChain(address, $0) }
+        let new = change.new.flatMap { RememberChain(address, $0) }
+        if old != new {
+            let key = NftablesForm.key(address)
+            if old != nil { remove(key, from: NftablesForm.sticky) }
+            if let new { add(SetElement(key, .verdict(.goto(new.name))), to: NftablesForm.sticky) }
+        }
+        let oldMembers = old == nil ? [] : Set(change.old?.backends ?? [])
+        let newMembers = new == nil ? [] : Set(change.new?.backends ?? [])
         changeSet(NftablesForm.members, oldMembers, newMembers) { NftablesForm.key(address, member: $0) }
     }
 

@@ -28,7 +28,7 @@ package struct NftablesForm: Sendable, Hashable {
     /// Says which form the table has. A table with another comment was made by another version or for other
     /// ranges, and is replaced whole.
     package var comment: String {
-        "Swiftlet service proxy, form 2, "
+        "Swiftlet service proxy, form 3, "
             + configuration.serviceRanges.map(\.description).joined(separator: " ")
     }
 
@@ -42,8 +42,9 @@ package struct NftablesForm: Sendable, Hashable {
     package static let hairpins = "hairpins"
     package static let restricted = "restricted"
     package static let sources = "sources"
-    package static let affinity = "affinity"
+    package static let sticky = "sticky"
     package static let members = "members"
+    package static let affinity = "affinity"
     package static let refuse = "refuse"
     package static let checkSource = "check-source"
     package static let ownNode = "to-this-node"
@@ -68,9 +69,10 @@ package struct NftablesForm: Sendable, Hashable {
             // Entries that not everybody may use, and who may: a network and its number of leading bits.
             SetDeclaration(Self.restricted, key: entry),
             SetDeclaration(Self.sources, key: entry + [addressType, .mark]),
-            // Which endpoint a client had last, and which endpoints there are.
-            affinity,
+            // Entries whose clients stick to an endpoint, which endpoints these have, and which one a client has.
+            SetDeclaration(Self.sticky, key: entry, value: .verdict),
             SetDeclaration(Self.members, key: entry + [addressType, .port]),
+            affinity,
         ]
     }
 
@@ -97,14 +99,19 @@ package struct NftablesForm: Sendable, Hashable {
             Chain(
                 name: "postrouting", hook: .translateSource, rules: masqueradeRules,
                 comments: masqueradeComments),
+            Chain(name: "remember", hook: .beforeSourceTranslation, rules: rememberRules),
+            Chain(name: "remember-here", hook: .beforeOwnSourceTranslation, rules: rememberRules),
             Chain(name: "loopback-out", hook: .beforeTrackingOwn, rules: leaveLoopbackRules),
             Chain(name: "loopback-in", hook: .afterTranslation, rules: enterLoopbackRules),
         ]
     }
 
-    /// The chain that picks an endpoint.
-    package func pickChain(_ pick: PickChain) -> Chain {
-        Chain(name: pick.name, hook: nil, rules: pickRules(pick))
+    /// The rules of a chain that entries share.
+    package func chain(_ shared: SharedChain) -> Chain {
+        switch shared {
+        case .pick(let pick): Chain(name: pick.name, hook: nil, rules: pickRules(pick))
+        case .remember(let remember): Chain(name: remember.name, hook: nil, rules: [rememberRule(remember)])
+        }
     }
 
     /// The chain that lets a client pass whose address is in one of an entry's ranges, and drops all others.
@@ -115,6 +122,10 @@ package struct NftablesForm: Sendable, Hashable {
 }
 
 extension ChainHook {
+    /// The first packets of connections that leave this machine or pass through it, and of those that end here, before
+    /// anybody's rule gives them another source: chains behind one that does are not asked.
+    static let beforeSourceTranslation = ChainHook(.nat, .postrouting, priority: 90)
+    static let beforeOwnSourceTranslation = ChainHook(.nat, .input, priority: 90)
     /// What this machine receives, after its addresses were translated back.
     static let afterTranslation = ChainHook(.filter, .input, priority: 200)
 }

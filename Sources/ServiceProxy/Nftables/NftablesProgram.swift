@@ -4,8 +4,8 @@ import Netlink
 /// of the table to another. A pure value: what it returns is sent to the kernel, or played in a model of it.
 package struct NftablesProgram: Sendable {
     package let form: NftablesForm
-    /// How many sides of entries use each chain that picks endpoints.
-    private var picks: [PickChain: Int] = [:]
+    /// How many sides of entries use each chain that they share.
+    private var shared: [SharedChain: Int] = [:]
     /// How many ranges of sources have each prefix length.
     private var sourceLengths: [Int: Int] = [:]
 
@@ -31,7 +31,7 @@ package struct NftablesProgram: Sendable {
     /// - Parameter chains: the names of the chains that are there.
     package mutating func adopt(_ table: ForwardingTable, chains: [String]) -> [NftablesOperation] {
         count(table)
-        let wanted = Set(form.chains.map(\.name) + picks.keys.map(\.name))
+        let wanted = Set(form.chains.map(\.name) + shared.keys.map(\.name))
         let strangers = chains.filter { !wanted.contains($0) }
         var operations: [NftablesOperation] = [.addTable(comment: form.comment)]
         operations += frame
@@ -47,9 +47,12 @@ package struct NftablesProgram: Sendable {
     }
 
     /// Changes entries.
-    package mutating func apply(_ changes: TableChanges) -> [NftablesOperation] {
-        let (oldPicks, oldLengths) = (picks, Set(sourceLengths.keys))
-        var touched: Set<PickChain> = []
+    /// - Parameter clients: keys in `affinity` that go with them: ``NftablesForm/clients(_:_:)``.
+    package mutating func apply(
+        _ changes: TableChanges, forgetting clients: [[UInt8]] = []
+    ) -> [NftablesOperation] {
+        let (oldShared, oldLengths) = (shared, Set(sourceLengths.keys))
+        var touched: Set<SharedChain> = []
         for (address, change) in changes.entries where address.address.family == form.family {
             for (forwarding, difference) in [(change.old, -1), (change.new, 1)] {
                 guard let forwarding else { continue }
@@ -58,30 +61,31 @@ package struct NftablesProgram: Sendable {
         }
         let elements = ElementOperations(changes, form.family)
         var operations: [NftablesOperation] = []
-        for pick in touched.sorted() where picks[pick] != nil && oldPicks[pick] == nil {
-            operations += add(form.pickChain(pick))
+        for chain in touched.sorted() where shared[chain] != nil && oldShared[chain] == nil {
+            operations += add(form.chain(chain))
         }
         // Who may come is known before, and forgotten after, who may not come is.
         if Set(sourceLengths.keys) != oldLengths {
             operations += rewrite(form.checkSourceChain(sourceLengths.keys))
         }
         operations += elements.deletions + elements.additions
-        for pick in touched.sorted() where picks[pick] == nil && oldPicks[pick] != nil {
-            operations += [.flushChain(pick.name), .deleteChain(pick.name)]
+        if !clients.isEmpty { operations.append(.deleteElements(set: NftablesForm.affinity, clients)) }
+        for chain in touched.sorted() where shared[chain] == nil && oldShared[chain] != nil {
+            operations += [.flushChain(chain.name), .deleteChain(chain.name)]
         }
         return operations
     }
 
     /// Removes the table. Nothing of it is left in the kernel.
     package mutating func remove() -> [NftablesOperation] {
-        (picks, sourceLengths) = ([:], [:])
+        (shared, sourceLengths) = ([:], [:])
         return [.addTable(comment: nil), .deleteTable]
     }
 
     // MARK: Counting
 
     private mutating func count(_ table: ForwardingTable) {
-        (picks, sourceLengths) = ([:], [:])
+        (shared, sourceLengths) = ([:], [:])
         for (address, forwarding) in table.entries where address.address.family == form.family {
             _ = count(address, forwarding, 1)
         }
@@ -90,9 +94,9 @@ package struct NftablesProgram: Sendable {
     /// Counts what an entry uses, and returns the chains among it.
     private mutating func count(
         _ address: ServiceAddress, _ forwarding: Forwarding, _ difference: Int
-    ) -> [PickChain] {
-        let chains = [EndpointGroup.inside, .outside].compactMap { PickChain(address, forwarding, $0) }
-        for chain in chains { Self.add(difference, to: &picks[chain]) }
+    ) -> [SharedChain] {
+        let chains = SharedChain.chains(of: address, forwarding)
+        for chain in chains { Self.add(difference, to: &shared[chain]) }
         for source in forwarding.sources ?? [] {
             Self.add(difference, to: &sourceLengths[source.prefixLength])
         }
@@ -113,7 +117,7 @@ package struct NftablesProgram: Sendable {
         let fixed = form.chains.map {
             $0.name == NftablesForm.checkSource ? form.checkSourceChain(sourceLengths.keys) : $0
         }
-        let chains = fixed + picks.keys.sorted().map(form.pickChain)
+        let chains = fixed + shared.keys.sorted().map(form.chain)
         for chain in chains {
             operations += [.addChain(chain.name, chain.hook), .flushChain(chain.name)]
         }

@@ -146,34 +146,59 @@ extension NftablesForm {
                 .lookup(Self.endpoints, key: .word(0), into: address),
                 .translateDestination(family, address: address, port: port),
             ]
-        guard let affinity = pick.affinity else { return [picking] }
-        return stickyRules(pick, .seconds(affinity)) + [picking]
+        guard pick.affinity != nil else { return [picking] }
+        // dnat ip to ip saddr . ip daddr . meta l4proto . th dport map @affinity: a client that was here goes where it
+        // went
+        let returning =
+            [loadSource(into: .word(0))] + loadEntry(isNodePort: pick.isNodePort, first: words) + [
+                .lookup(Self.affinity, key: .word(0), into: address),
+                .translateDestination(family, address: address, port: port),
+            ]
+        return [returning, picking]
     }
 
-    /// A client that was here goes where it went, if that is still there; else what is picked for it is remembered.
-    /// Where the memory is full, neither rule comes to its end.
-    private func stickyRules(_ pick: PickChain, _ timeout: Duration) -> [[Expression]] {
-        let client = Register.word(0)
-        let entry = Register.word(words)
-        let address = Register.word(words * 2 + 2)
-        let port = Register.word(words * 3 + 2)
-        let key = [loadSource(into: client)] + loadEntry(isNodePort: pick.isNodePort, first: words)
-        let remember = Expression.learn(Self.affinity, key: client, value: address, timeout: timeout)
-        let translate = Expression.translateDestination(family, address: address, port: port)
+    // MARK: Affinity
+
+    /// After it was picked, a client's endpoint is remembered. (The rule that picks it could do that; but no program
+    /// `nft` up to 1.0.6 can list a rule in which a map's value goes into a key or another map.)
+    var rememberRules: [[Expression]] {
+        // ct status & dnat == 0 accept
+        // ct original ip daddr . meta l4proto . ct original proto-dst vmap @sticky
+        // 0.0.0.0 . meta l4proto . ct original proto-dst vmap @sticky
+        [isNotTranslated + [.verdict(.accept)]]
+            + [false, true].map {
+                loadOriginalEntry(isNodePort: $0) + [.lookup(Self.sticky, key: .word(0), into: .verdict)]
+            }
+    }
+
+    /// An endpoint that left, to which a client was led just before, is not remembered. Nor is any client when there
+    /// are too many.
+    ///
+    ///     ct original ip daddr . meta l4proto . ct original proto-dst . ip daddr . th dport @members
+    ///     update @affinity { ip saddr . ct original ip daddr . meta l4proto . ct original proto-dst timeout 3h :
+    ///         ip daddr . th dport }
+    func rememberRule(_ remember: RememberChain) -> [Expression] {
+        let (client, entry, backend) = (Register.word(0), words, words * 2 + 2)
+        return [loadSource(into: client)] + loadOriginalEntry(isNodePort: remember.isNodePort, first: entry)
+            + [
+                loadDestination(into: .word(backend)),
+                .payload(.transport, offset: 2, length: 2, into: .word(backend + words)),
+                .lookup(Self.members, key: .word(entry)),
+                .learn(
+                    Self.affinity, key: client, value: .word(backend), timeout: .seconds(remember.affinity)),
+            ]
+    }
+
+    /// What the client called: `ct original ip daddr . meta l4proto . ct original proto-dst`, or with `0.0.0.0`, into
+    /// registers from `first` on.
+    private func loadOriginalEntry(isNodePort: Bool, first: UInt32 = 0) -> [Expression] {
+        let address = Register.word(first)
         return [
-            // ip daddr . meta l4proto . th dport . (ip saddr . ip daddr . meta l4proto . th dport map @affinity) @members
-            // update @affinity { … } dnat to …
-            key + [
-                .lookup(Self.affinity, key: client, into: address), .lookup(Self.members, key: entry),
-                remember, translate,
-            ],
-            // update @affinity { ip saddr . ip daddr . meta l4proto . th dport timeout 3h :
-            //     ip daddr . meta l4proto . th dport . numgen random mod 3 map @endpoints } dnat to …
-            key + [
-                .random(
-                    modulus: UInt32(clamping: pick.count), offset: pick.group.firstSlot, into: address),
-                .lookup(Self.endpoints, key: entry, into: address), remember, translate,
-            ],
+            isNodePort
+                ? .constant(IPAddress.unspecified(family).bytes, into: address)
+                : .connection(family == .ipv4 ? .destinationIPv4 : .destinationIPv6, into: address),
+            .meta(.transportProtocol, into: .word(first + words)),
+            .connection(.destinationPort, into: .word(first + words + 1)),
         ]
     }
 
@@ -182,18 +207,22 @@ extension NftablesForm {
     /// The bit of a connection's status that says that its destination was translated (`IPS_DST_NAT`).
     private static let destinationTranslated: UInt32 = 1 << 5
 
+    /// `ct status & dnat == 0`
+    private var isNotTranslated: [Expression] {
+        [
+            .connection(.status, into: .word(0)),
+            .mask(
+                .word(0), into: .word(0), mask: Self.hostOrder(Self.destinationTranslated),
+                xor: [0, 0, 0, 0]),
+            .compare(.word(0), .equal, [0, 0, 0, 0]),
+        ]
+    }
+
     /// Which connections get another source address, and no others do.
     var masqueradeRules: [[Expression]] {
         var rules: [[Expression]] = [
             // ct status & dnat == 0 accept
-            [
-                .connection(.status, into: .word(0)),
-                .mask(
-                    .word(0), into: .word(0), mask: Self.hostOrder(Self.destinationTranslated),
-                    xor: [0, 0, 0, 0]),
-                .compare(.word(0), .equal, [0, 0, 0, 0]),
-                .verdict(.accept),
-            ],
+            isNotTranslated + [.verdict(.accept)],
             // ip saddr . ip daddr @hairpins masquerade: a pod that a Service led back to itself
             [
                 loadSource(into: .word(0)), loadDestination(into: .word(words)),
@@ -233,12 +262,7 @@ extension NftablesForm {
 
     private func translatedHere(isNodePort: Bool) -> [Expression] {
         let slot = Register.word(words + 2)
-        return [
-            isNodePort
-                ? .constant(IPAddress.unspecified(family).bytes, into: .word(0))
-                : .connection(family == .ipv4 ? .destinationIPv4 : .destinationIPv6, into: .word(0)),
-            .meta(.transportProtocol, into: .word(words)),
-            .connection(.destinationPort, into: .word(words + 1)),
+        return loadOriginalEntry(isNodePort: isNodePort) + [
             .constant(Self.hostOrder(0), into: slot),
             // (A map is always looked up into a register. Nobody reads this one.)
             .lookup(Self.endpoints, key: .word(0), into: slot),

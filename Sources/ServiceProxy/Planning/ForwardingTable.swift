@@ -157,6 +157,11 @@ public struct TableChanges: Sendable, Hashable {
         public var removedBackends: Set<Backend> {
             Set(old?.backends ?? []).subtracting(new?.backends ?? [])
         }
+
+        /// The backends that new connections from outside do not reach any more, where these are treated otherwise.
+        var backendsGoneOutside: Set<Backend> {
+            Set(old?.outside?.backends ?? []).subtracting(new?.outside?.backends ?? [])
+        }
     }
 
     /// The entries that differ.

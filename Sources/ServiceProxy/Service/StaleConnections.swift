@@ -28,7 +28,10 @@ package struct StaleConnections: Sendable, Hashable {
             guard let old = change.old, old.affinity != nil else { continue }
             // Which side a client is on decides which endpoints it may have: when that changes, all begin anew.
             let isRegrouped = (old.outside == nil) != (change.new?.outside == nil)
-            let forgotten = isRegrouped ? Set(old.backends) : backends
+            // Without affinity nobody would notice which endpoints leave, until it is there again.
+            let isOver = change.new?.affinity == nil
+            let forgotten =
+                isRegrouped || isOver ? Set(old.backends) : backends.union(change.backendsGoneOutside)
             if !forgotten.isEmpty { clients[address] = forgotten }
         }
     }

@@ -17,20 +17,37 @@ struct ListingTests {
             podRanges: ["10.244.0.0/16", "fd00:244::/56"].compactMap { IPNetwork($0) },
             nodeLocalAddresses: ["10.96.0.10", "fd00:96::10"].compactMap { IPAddress($0) })
         let form = NftablesForm(family, configuration)
-        var backEnd = NftablesBackEnd(form, try await NftablesSocket(in: namespace))
+        let socket = try await NftablesSocket(in: namespace)
+        var backEnd = NftablesBackEnd(form, socket)
         try backEnd.replace(by: table(family))
+        try learn(form, socket)
         let (status, text) = try await list(namespace)
         #expect(status == 0, "\(text)")
         let isIPv4 = family == .ipv4
         for part in [
             isIPv4 ? "10.96.0.42 . tcp . 80 : goto pick2" : "fd00:96::42 . tcp . 80 : goto pick2",
             "chain pick2-node-outside", "map affinity", "jump check-source",
+            "chain pick2-sticky10800", "update @affinity", "chain pick2-node-outside-sticky60",
+            "vmap @sticky", "goto remember-10800", "chain remember-node-60", "@members", "map @affinity",
+            isIPv4 ? "10.244.0.3 . 10.96.0.42 . tcp . 443" : "fd00:244::3 . fd00:96::42 . tcp . 443",
             "\(isIPv4 ? "ip" : "ip6") saddr set", "if @endpoints has slot 0", "goto to-this-node",
             isIPv4 ? "10.244.0.2 . 3000" : "fd00:244::2 . 3000",
         ] {
             #expect(text.contains(part), "nft shows no \"\(part)\":\n\(text)")
         }
         #expect(!text.contains("rror"), "\(text)")
+    }
+
+    /// That a client sticks to an endpoint, as a packet has the kernel learn it.
+    private func learn(_ form: NftablesForm, _ socket: NftablesSocket) throws {
+        let table = table(form.family)
+        let (entry, forwarding) = try #require(
+            table.entries.first { $0.value.affinity != nil && !$0.key.isNodePort })
+        let (client, backend) = (forwarding.backends[1].address, forwarding.backends[0])
+        let element = SetElement(
+            client.bytes + NftablesForm.key(entry), .data(NftablesForm.data(backend)))
+        try socket.commit(
+            NftablesTransaction(form.table, [.addElements(set: NftablesForm.affinity, [element])]))
     }
 
     /// Something of every kind.
@@ -49,6 +66,9 @@ struct ListingTests {
         table.entries[ServiceAddress(service, .sctp, 80)] = .drop
         table.entries[ServiceAddress(.unspecified(family), .tcp, 30080)] = Forwarding(
             .spread(backends), outside: .spread(backends))
+        table.entries[ServiceAddress(service, .tcp, 443)] = Forwarding(.spread(backends), affinity: 10_800)
+        table.entries[ServiceAddress(.unspecified(family), .tcp, 30443)] = Forwarding(
+            .spread(backends), outside: .spread(backends), affinity: 60)
         table.entries[ServiceAddress(address("203.0.113.1", "2001:db8:1::1"), .tcp, 80)] = Forwarding(
             .spread(backends),
             sources: Set(

@@ -91,9 +91,8 @@ private struct Walk {
         case .accept: break
         }
         // What the node keeps for itself does not pass the last hook; what it sends itself does.
-        if isOwn || !tracer.isOwn(destination.address) {
-            guard try walk(.nat, .postrouting) == .accept else { return .dropped }
-        }
+        let last: ChainHook.Point = isOwn || !tracer.isOwn(destination.address) ? .postrouting : .input
+        guard try walk(.nat, last) == .accept else { return .dropped }
         guard isTranslated else { return .untouched }
         if source.isLoopback, !destination.address.isLoopback, !isMasqueraded {
             throw KernelModel.Contradiction(description: "a loopback address leaves by another interface")
@@ -105,10 +104,11 @@ private struct Walk {
     mutating func walk(_ kind: ChainHook.Kind, _ point: ChainHook.Point) throws -> Ending {
         let chains = model.hooks.filter { $0.value.kind == kind && $0.value.point == point }
             .sorted { $0.value.priority < $1.value.priority }
+        let before = (isTranslated, isMasqueraded)
         for (name, _) in chains {
             if let ending = try walk(name), ending != .accept { return ending }
             // Of the chains of one kind of translation, the first that translates is the last that is asked.
-            if kind == .nat, isTranslated { break }
+            if kind == .nat, before != (isTranslated, isMasqueraded) { break }
         }
         return .accept
     }

@@ -37,8 +37,8 @@ struct ScenarioPlayer {
             let changes = planner.plan()
             let stale = StaleConnections(changes)
             for index in tracers.indices {
-                try tracers[index].model.commit(programs[index].apply(changes))
-                forgetClients(of: stale, index)
+                let clients = learntClients(of: stale, index)
+                try tracers[index].model.commit(programs[index].apply(changes, forgetting: clients))
                 try compareWithFreshLoad(index, place)
             }
             if let table = step.table { #expect(drawn(planner.table) == table.mapValues(Set.init), place) }
@@ -66,16 +66,11 @@ struct ScenarioPlayer {
         }
     }
 
-    /// What the back end does in the kernel when endpoints have left.
-    private mutating func forgetClients(of stale: StaleConnections, _ index: Int) {
-        let form = programs[index].form
+    /// Whom the back end makes the kernel forget when endpoints leave.
+    private func learntClients(of stale: StaleConnections, _ index: Int) -> [[UInt8]] {
         let learnt = tracers[index].model.elements[NftablesForm.affinity, default: [:]]
-        let keys = learnt.compactMap { key, value -> [UInt8]? in
-            guard let client = form.client(SetElement(key, value)) else { return nil }
-            return stale.clients[client.entry]?.contains(client.backend) == true ? key : nil
-        }
-        #expect(throws: Never.self) {
-            try tracers[index].model.commit([.deleteElements(set: NftablesForm.affinity, keys)])
+        return programs[index].form.clients(learnt.map { SetElement($0.key, $0.value) }) {
+            stale.clients[$0]?.contains($1) == true
         }
     }
 

@@ -143,13 +143,32 @@ import Testing
         #expect(text.hasSuffix("10.244.0.3\th.sub.ns.svc.cluster.local\th\n"))
     }
 
-    @Test func aPodSharingTheNodesNetworkHasNoHostname() {
+    @Test func theKernelIsToldTheQualifiedNameOnDemand() throws {
+        var pod = Pod(metadata: ObjectMeta(name: "p", namespace: "ns", uid: "u"))
+        pod.spec.setHostnameAsFQDN = true
+        #expect(try PodName.kernelHostname(pod, domain: "cluster.local") == "p")
+        pod.spec.subdomain = "sub"
+        #expect(try PodName.kernelHostname(pod, domain: "cluster.local") == "p.sub.ns.svc.cluster.local")
+        pod.spec.setHostnameAsFQDN = nil
+        #expect(try PodName.kernelHostname(pod, domain: "cluster.local") == "p")
+        pod.spec.setHostnameAsFQDN = true
+        pod.spec.hostname = String(repeating: "h", count: 40)
+        let error = #expect(throws: ContainerConfigurationError.self) {
+            try PodName.kernelHostname(pod, domain: "cluster.local")
+        }
+        #expect(
+            error?.message.hasSuffix("is too long (64 characters is the max, 65 characters requested)")
+                == true)
+    }
+
+    @Test func aPodSharingTheNodesNetworkHasNoHostname() throws {
         var pod = Pod(metadata: ObjectMeta(name: "p", namespace: "ns", uid: "u"))
         pod.spec.hostNetwork = true
         pod.spec.containers = [Container(name: "c", ports: [ContainerPort(hostPort: 80, containerPort: 80)])]
         let builder = SandboxBuilder(
-            logDirectory: "/l", controlGroup: "/g", resolver: ResolverConfiguration())
-        let configuration = builder.configuration(pod, attempt: 2)
+            logDirectory: "/l", controlGroup: "/g", resolver: ResolverConfiguration(), domain: "cluster.local"
+        )
+        let configuration = try builder.configuration(pod, attempt: 2)
         #expect(configuration.hostname.isEmpty)
         #expect(configuration.portMappings.isEmpty)
         #expect(configuration.linux.cgroupParent == "/g/podu")

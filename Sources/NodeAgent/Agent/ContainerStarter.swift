@@ -25,7 +25,13 @@ package struct ContainerStarter: Sendable {
     /// Returns the container's id.
     package func start(_ container: Container, attempt: Int) async throws(ContainerStartFailure) -> String {
         let image = try await ensureImage(container)
-        let sandboxConfiguration = context.sandboxConfiguration(pod, attempt: sandbox.attempt)
+        let sandboxConfiguration: SandboxConfiguration
+        do {
+            sandboxConfiguration = try context.sandboxConfiguration(pod, attempt: sandbox.attempt)
+        } catch {
+            report(container, "Failed", "Error: \(error)")
+            throw ContainerStartFailure("CreateContainerConfigError", "\(error)")
+        }
         let configuration = try await configure(container, attempt: attempt, image: image)
         let id: String
         do {

@@ -31,15 +31,19 @@ package struct PodContext: Sendable {
             nodeAddresses: configuration.addresses, allocatable: allocatable)
     }
 
-    package func sandboxConfiguration(_ pod: Pod, attempt: Int) -> SandboxConfiguration {
+    /// - Throws: ``ContainerConfigurationError`` if the pod's host name is longer than the kernel takes.
+    package func sandboxConfiguration(
+        _ pod: Pod, attempt: Int
+    ) throws(ContainerConfigurationError) -> SandboxConfiguration {
         let host = ResolverConfiguration.host(configuration.hostResolverFile) { Files.text($0) }
         var resolver = ResolverConfiguration(
             pod, clusterServer: configuration.clusterDNS, domain: configuration.clusterDomain, host: host)
         for message in resolver.enforceLimits() { event(pod, "Warning", "DNSConfigForming", message) }
         let logs = folders.logs(
             namespace: pod.metadata.namespace, name: pod.metadata.name, uid: pod.metadata.uid)
-        return SandboxBuilder(
-            logDirectory: logs, controlGroup: configuration.controlGroup, resolver: resolver
+        return try SandboxBuilder(
+            logDirectory: logs, controlGroup: configuration.controlGroup, resolver: resolver,
+            domain: configuration.clusterDomain
         )
         .configuration(pod, attempt: attempt)
     }

@@ -348,8 +348,8 @@ package actor PodWorker {
             context.event(
                 pod, "Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
         }
-        let configuration = context.sandboxConfiguration(pod, attempt: attempt)
         do {
+            let configuration = try context.sandboxConfiguration(pod, attempt: attempt)
             try Files.createFolder(configuration.logDirectory)
             let runtime = context.runtime
             _ = try await context.starts.pass { try await runtime.runSandbox(configuration) }

@@ -125,10 +125,7 @@ package enum HostsFile {
 
                 """
             let name = PodName.hostname(pod)
-            let names =
-                pod.spec.subdomain.isEmpty
-                ? name
-                : "\(name).\(pod.spec.subdomain).\(pod.metadata.namespace).svc.\(domain)\t\(name)"
+            let names = PodName.qualified(pod, domain: domain).map { "\($0)\t\(name)" } ?? name
             for address in addresses { text += "\(address)\t\(names)\n" }
         }
         if !pod.spec.hostAliases.isEmpty {
@@ -151,4 +148,31 @@ package enum PodName {
         while let last = name.last, last == "-" || last == "." { name = name.dropLast() }
         return String(name)
     }
+
+    /// The name with the pod's domain behind it; nil for a pod without `subdomain`.
+    package static func qualified(_ pod: Pod, domain: String) -> String? {
+        pod.spec.subdomain.isEmpty
+            ? nil : "\(hostname(pod)).\(pod.spec.subdomain).\(pod.metadata.namespace).svc.\(domain)"
+    }
+
+    /// The name that the kernel is told: with `setHostnameAsFQDN` the qualified one, which must fit there.
+    ///
+    /// - Throws: ``ContainerConfigurationError`` if it does not.
+    package static func kernelHostname(
+        _ pod: Pod, domain: String
+    ) throws(ContainerConfigurationError) -> String {
+        guard pod.spec.setHostnameAsFQDN == true, let name = qualified(pod, domain: domain) else {
+            return hostname(pod)
+        }
+        guard name.utf8.count <= longestKernelHostname else {
+            throw ContainerConfigurationError(
+                "failed to construct FQDN from pod hostname and cluster domain, FQDN \(name) is too long "
+                    + "(\(longestKernelHostname) characters is the max, \(name.utf8.count) characters requested)"
+            )
+        }
+        return name
+    }
+
+    /// sethostname(2)
+    private static let longestKernelHostname = 64
 }

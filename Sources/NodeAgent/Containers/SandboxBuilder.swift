@@ -8,24 +8,31 @@ package struct SandboxBuilder: Sendable {
     /// The control group that pods' groups are in.
     package var controlGroup: String
     package var resolver: ResolverConfiguration
+    /// The cluster's domain.
+    package var domain: String
 
-    package init(logDirectory: String, controlGroup: String, resolver: ResolverConfiguration) {
+    package init(logDirectory: String, controlGroup: String, resolver: ResolverConfiguration, domain: String)
+    {
         self.logDirectory = logDirectory
         self.controlGroup = controlGroup
         self.resolver = resolver
+        self.domain = domain
     }
 
     /// The control group of a pod.
     package static func controlGroup(_ root: String, podUID: String) -> String { "\(root)/pod\(podUID)" }
 
-    package func configuration(_ pod: Pod, attempt: Int) -> SandboxConfiguration {
+    /// - Throws: ``ContainerConfigurationError`` if the pod's host name is longer than the kernel takes.
+    package func configuration(
+        _ pod: Pod, attempt: Int
+    ) throws(ContainerConfigurationError) -> SandboxConfiguration {
         var configuration = SandboxConfiguration()
         configuration.metadata.name = pod.metadata.name
         configuration.metadata.namespace = pod.metadata.namespace
         configuration.metadata.uid = pod.metadata.uid
         configuration.metadata.attempt = UInt32(clamping: attempt)
         // The node's own name stays with a pod that shares its network; containerd refuses another one.
-        configuration.hostname = pod.spec.hostNetwork ? "" : PodName.hostname(pod)
+        configuration.hostname = pod.spec.hostNetwork ? "" : try PodName.kernelHostname(pod, domain: domain)
         configuration.logDirectory = logDirectory
         configuration.dnsConfig.servers = resolver.servers
         configuration.dnsConfig.searches = resolver.searches

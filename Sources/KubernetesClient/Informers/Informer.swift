@@ -45,6 +45,8 @@ public final class Informer<Object: KubernetesObject>: Sendable {
     private let handlers = Mutex(Handlers())
     private let waiters = Mutex<[UInt64: CheckedContinuation<Void, Never>]>([:])
     private let waiterIDs = Atomic<UInt64>(0)
+    /// Why the server cannot be followed, while it cannot.
+    private let trouble = Mutex<String?>(nil)
 
     /// An informer that knows nothing until it is run.
     public init(
@@ -162,6 +164,7 @@ public final class Informer<Object: KubernetesObject>: Sendable {
                 Object.self, of: kind, namespace: scope.namespace, labelSelector: scope.labelSelector,
                 fieldSelector: scope.fieldSelector, resourceVersion: version)
             let revision = list.metadata.resourceVersion
+            endTrouble()
             tell { $0.replace(with: list.items, resourceVersion: revision) }
             for waiter in waiters.withLock({ waiters in
                 defer { waiters = [:] }
@@ -169,7 +172,7 @@ public final class Informer<Object: KubernetesObject>: Sendable {
             }) { waiter.resume() }
             return reflector.listed(resourceVersion: revision)
         } catch {
-            report("cannot list", error)
+            reportTrouble(error)
             return reflector.listFailed(Reflector.Failure(error), random: .random(in: 0..<1))
         }
     }
@@ -184,6 +187,7 @@ public final class Informer<Object: KubernetesObject>: Sendable {
                 Object.self, of: kind, namespace: scope.namespace, resourceVersion: version,
                 labelSelector: scope.labelSelector, fieldSelector: scope.fieldSelector,
                 timeout: .seconds(Int.random(in: 300..<600)))
+            endTrouble()
             reading: for try await event in events {
                 switch event {
                 case .error(let status):
@@ -195,7 +199,7 @@ public final class Informer<Object: KubernetesObject>: Sendable {
             }
         } catch {
             failure = Reflector.Failure(error)
-            if failure != .expired { report("watch ended", error) }
+            if failure != .expired { reportTrouble(error) }
         }
         return reflector.watchEnded(failure, lasted: elapsed() - start, random: .random(in: 0..<1))
     }
@@ -212,11 +216,28 @@ public final class Informer<Object: KubernetesObject>: Sendable {
         }
     }
 
-    private func report(_ message: Logger.Message, _ error: any Error) {
+    /// Said once for as long as it lasts: whoever wonders why nothing is known should find the reason.
+    private func reportTrouble(_ error: any Error) {
         guard !Task.isCancelled else { return }
-        logger.info(
-            message,
-            metadata: ["resource": "\((kind ?? Object.resource).groupResource)", "error": "\(error)"])
+        let text = "\(error)"
+        let isNews = trouble.withLock { trouble in
+            defer { trouble = text }
+            return trouble != text
+        }
+        logger.log(
+            level: isNews ? .warning : .debug, "cannot list or watch; trying again until it works",
+            metadata: ["resource": "\((kind ?? Object.resource).groupResource)", "error": "\(text)"])
+    }
+
+    private func endTrouble() {
+        guard
+            trouble.withLock({ trouble in
+                defer { trouble = nil }
+                return trouble != nil
+            })
+        else { return }
+        logger.notice(
+            "can list and watch again", metadata: ["resource": "\((kind ?? Object.resource).groupResource)"])
     }
 }
 

@@ -29,7 +29,9 @@ public enum Detached {
         if isReady { return }
         var status: Int32 = 0
         while waitpid(child, &status, 0) < 0 && errno == EINTR {}
+        // Whoever shows this error begins it with the same word.
         let tail = (Files.text(configuration.logFile) ?? "").split(separator: "\n").suffix(20)
+            .map { $0.hasPrefix("Error: ") ? String($0.dropFirst(7)) : String($0) }
         throw ClusterError(
             .startFailed,
             tail.isEmpty ? "swiftlet up ended before the cluster was up." : tail.joined(separator: "\n"))

@@ -32,7 +32,7 @@ public enum RunningCluster {
         try Preparation.makeFolders(configuration)
         let lock = try InstanceLock(configuration.lockFile)
         defer { withExtendedLifetime(lock) {} }
-        try configuration.rememberRanges()
+        try configuration.remember()
         let rooms = try await Rooms(configuration, logger: logger)
         if mergesKubeconfig {
             let path = try Preparation.mergeKubeconfig(rooms.kubeconfig)

@@ -28,7 +28,7 @@ public enum Teardown {
             try await end(holder)
             report("Stopped swiftlet (process \(holder))")
         }
-        let network = try NodeNetwork(configuration.withRememberedRanges(), logger: logger)
+        let network = try NodeNetwork(configuration.remembered(), logger: logger)
         try await endPods(network, configuration, logger: logger)
         report("Removed pods and containers")
         try ServiceProxy.cleanUp(network.proxyConfiguration, logger: logger)

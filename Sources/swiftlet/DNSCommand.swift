@@ -40,7 +40,10 @@ struct DNSCommand: AsyncParsableCommand {
 
     @OptionGroup(title: "DNS") var dns: DNSOptions
 
-    @Option(help: "Explain how this name is answered.")
+    @Option(
+        help:
+            "Explain how this name is answered: by the cluster that runs on this machine, or with a kubeconfig or options about DNS by a server that has these."
+    )
     var query: String?
 
     @Option(help: "Record type of the name to explain.")
@@ -63,6 +66,10 @@ struct DNSCommand: AsyncParsableCommand {
         options.resolverFile = resolvConf
         options.metrics = metrics
         options.settings = dns.settings
+        // Of the cluster that runs here, unless another one is meant.
+        if query != nil, kubeconfig == nil, context == nil, range.isEmpty, dns.settings == DNSSettings() {
+            options = try options.ofRunningCluster(ClusterConfiguration())
+        }
         let server = try RunningDNS(options, logger: Logger(label: "swiftlet"))
         if let query {
             print(try await server.explain(query, type: type, from: from))

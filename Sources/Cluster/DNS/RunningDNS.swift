@@ -24,6 +24,21 @@ public struct RunningDNS: Sendable {
         public var settings = DNSSettings()
 
         public init() {}
+
+        /// As the cluster that runs on this machine has them, for explanations of its answers; these where none runs.
+        ///
+        /// - Throws: ``ClusterError`` with code `badConfiguration`.
+        public func ofRunningCluster(_ configuration: ClusterConfiguration) throws -> Options {
+            guard InstanceLock.holder(of: configuration.lockFile) != nil else { return self }
+            let running = try configuration.remembered()
+            var result = self
+            result.kubeconfig = running.adminKubeconfig
+            result.domain = running.clusterDomain
+            result.listen = [running.clusterDNS]
+            result.ranges = running.podCIDR.split(separator: ",").map(String.init) + running.serviceCIDRs
+            result.settings = running.dns
+            return result
+        }
     }
 
     private let client: KubernetesClient

@@ -39,7 +39,7 @@ public struct RolloutWatch: Sendable {
             transport: try HTTPSTransport(
                 kubeconfig: try Kubeconfig.load(path: configuration.adminKubeconfig)))
         let network = try NodeNetwork(
-            configuration.withRememberedRanges(), logger: Logger(label: "swiftlet.network"))
+            configuration.remembered(), logger: Logger(label: "swiftlet.network"))
         nodeAddresses = network.nodeAddresses
         tracking = try? ConnectionTracking()
     }

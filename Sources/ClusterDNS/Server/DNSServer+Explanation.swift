@@ -3,7 +3,8 @@ extension DNSServer {
     /// How a question would be answered, step by step, for people to read. The sockets stay closed.
     ///
     /// - Parameters:
-    ///   - name: as a client would ask for it, complete; a dot at the end is optional.
+    ///   - name: as a client has it. With a client it is completed as that one's resolver does, unless it ends in a
+    ///     dot; without, it is taken as it is.
     ///   - type: `A`, `SRV`, …
     ///   - client: the address of the pod that asks; its search path then counts.
     /// - Throws: `invalidQuestion` if name, type or address cannot be read.
@@ -19,57 +20,85 @@ extension DNSServer {
         var address: HostAddress?
         if let client {
             guard let parsed = HostAddress(client) else {
-                throw DNSError(.invalidQuestion, "expected the address of a pod, found '\(client)'")
+                throw DNSError(
+                    .invalidQuestion,
+                    "expected who asks to be NAMESPACE/POD or the address of a pod, found '\(client)'")
             }
             address = parsed
         }
         takeIn(ResolverFile(path: configuration.resolverFile))
         await learnZone()
-        let question = Question(name: asked, type: kind)
-        var lines = ["\(question.name) \(kind)" + (client.map { ", asked by \($0)" } ?? "")]
-        if let path = searchPath(of: address) {
-            lines.append("  search path: \(path)")
+        var lines = ["\(asked) \(kind)" + (client.map { ", asked by \($0)" } ?? "")]
+        if let path = searchPath(of: address) { lines.append("  search path: \(path)") }
+        var names = [asked]
+        if !name.hasSuffix("."), let path = address.flatMap({ self.searchPath(at: $0) }) {
+            names = path.candidates(for: asked)
         }
+        for name in names {
+            if names.count > 1 { lines.append("  the client asks for \(name) now") }
+            let (steps, answer) = await steps(Question(name: name, type: kind), from: address)
+            lines += steps
+            lines.append("answer: \(answer.code)" + (answer.isAuthoritative ? ", with authority" : ""))
+            lines += answer.answers.map { "  \($0)" }
+            guard answer.code == .nameError else { break }
+        }
+        return lines.joined(separator: "\n")
+    }
+
+    /// How one question is answered.
+    private func steps(_ question: Question, from address: HostAddress?) async -> ([String], Answer) {
         var inquiry = responder.inquiry(question, from: address, isTraced: true)
         var step = inquiry.next()
         while case .forward(let next) = step { step = inquiry.received(await forwarder.answer(next)) }
-        for (index, finding) in (inquiry.findings ?? []).enumerated() {
-            lines += finding.lines(number: index + 1)
+        let findings = inquiry.findings ?? []
+        var lines = findings.enumerated().flatMap { shown($1, number: $0 + 1) }
+        if findings.count(where: { if case .alias = $0.resolution { true } else { false } })
+            > Inquiry.mostAliases
+        {
+            lines.append("  the aliases lead in a circle")
         }
-        if case .answer(let answer) = step {
-            lines.append("answer: \(answer.code)" + (answer.isAuthoritative ? ", with authority" : ""))
-            lines += answer.answers.map { "  \($0)" }
+        guard case .answer(let answer) = step else { return (lines, Answer(code: .serverFailure)) }
+        return (lines, answer)
+    }
+
+    private func shown(_ finding: Inquiry.Finding, number: Int) -> [String] {
+        let name = finding.question.name
+        let head = "  \(number). \(name) \(finding.question.type): "
+        switch finding.resolution {
+        case .pass:
+            return [
+                head + "not a name of the cluster, and not in the cache; other servers are asked: "
+                    + forwarder.explanation(of: name, failed: false)
+            ]
+        case .alias(let answer, let next):
+            return [head + "\(finding.resolver) knows an alias of \(next.name)"]
+                + answer.answers.map { "       \($0)" }
+        case .answer(let answer):
+            // "cluster answers", "other servers answer"
+            let (s, isOthers) = finding.resolver == "other servers" ? ("", true) : ("s", false)
+            let found =
+                switch (answer.code, answer.answers.isEmpty) {
+                case (.noError, false): "answer\(s)"
+                case (.noError, true): "say\(s) that the name exists without such a record"
+                case (.nameError, _):
+                    "say\(s) that the name does not exist"
+                        + (reason(forAbsenceOf: name, finding.resolver).map { ": \($0)" } ?? "")
+                default:
+                    "fail\(s) with \(answer.code)"
+                        + (isOthers
+                            ? ": \(forwarder.explanation(of: name, failed: true))" : "")
+                }
+            return [head + "\(finding.resolver) \(found)"] + answer.answers.map { "       \($0)" }
         }
-        return lines.joined(separator: "\n")
     }
 
     private func searchPath(of address: HostAddress?) -> String? {
         guard let address else { return nil }
         guard configuration.completesSearchPaths else { return "not completed here (switched off)" }
-        guard let path = searchPath(at: address) else { return "not known: no pod has this address" }
-        return path.domains.map(\.description).joined(separator: " ") + ", ndots:\(path.minimumDots)"
-    }
-}
-
-extension Inquiry.Finding {
-    fileprivate func lines(number: Int) -> [String] {
-        let head = "  \(number). \(question.name) \(question.type): "
-        switch resolution {
-        case .pass:
-            return [head + "not a name of the cluster, and not in the cache; other servers are asked"]
-        case .alias(let answer, let next):
-            return [head + "\(resolver) knows an alias of \(next.name)"]
-                + answer.answers.map { "       \($0)" }
-        case .answer(let answer):
-            let found =
-                switch (answer.code, answer.answers.isEmpty) {
-                case (.noError, false): "answers"
-                case (.noError, true): "says that the name exists without such a record"
-                case (.nameError, _): "says that the name does not exist"
-                default: "fails with \(answer.code)"
-                }
-            return [head + "\(resolver) \(found)"] + answer.answers.map { "       \($0)" }
+        guard let path = searchPath(at: address) else {
+            return "not known: no pod has this address for its own"
         }
+        return path.domains.map(\.description).joined(separator: " ") + ", ndots:\(path.minimumDots)"
     }
 }
 

@@ -38,8 +38,30 @@ import Testing
         cache.store(negative, for: asked, now: .zero)
         #expect(fresh(cache.look(up: asked, now: .seconds(19)))?.code == .nameError)
         #expect(cache.look(up: asked, now: .seconds(20)) == .missing)
+    }
+
+    /// RFC 9520: a failure is known for a second, so that a client which asks several times waits once.
+    @Test func aFailureIsKeptForAMoment() throws {
+        var cache = AnswerCache()
+        let asked = Question(name: try name("dead.example.com"), type: .a)
         cache.store(Answer(code: .serverFailure), for: asked, now: .seconds(30))
-        #expect(cache.look(up: asked, now: .seconds(30)) == .missing)
+        #expect(fresh(cache.look(up: asked, now: .milliseconds(30_900)))?.code == .serverFailure)
+        #expect(cache.look(up: asked, now: .seconds(31)) == .missing)
+    }
+
+    /// RFC 2308, 5: behind an alias, too, "no such record" lives as the zone says, not as the alias does.
+    @Test func nothingBehindAnAliasLivesAsItsZoneSays() throws {
+        var cache = AnswerCache(staleFor: 0)
+        let asked = Question(name: try name("alias.example.com"), type: .aaaa)
+        let zone = try name("example.com")
+        let soa = RecordData.soa(
+            primary: zone, mailbox: zone, serial: 1, refresh: 1, retry: 1, expire: 1, minimum: 2)
+        let alias = ResourceRecord(name: asked.name, timeToLive: 300, data: .cname(zone))
+        cache.store(
+            Answer(answers: [alias], authority: [ResourceRecord(name: zone, timeToLive: 60, data: soa)]),
+            for: asked, now: .zero)
+        #expect(fresh(cache.look(up: asked, now: .seconds(1))) != nil)
+        #expect(cache.look(up: asked, now: .seconds(2)) == .missing)
     }
 
     @Test func afterItsTimeAnAnswerIsBetterThanNothingForAWhile() throws {

@@ -8,7 +8,16 @@ struct NetworkTransport: UpstreamTransport {
     func exchange(_ query: Query, with server: ListenAddress) async throws -> Response {
         let address = try server.socketAddress()
         let response = try await overDatagram(query, address)
-        return response.isTruncated ? try await overStream(query, address) : response
+        guard response.isTruncated else { return response }
+        do {
+            return try await overStream(query, address)
+        } catch {
+            try Task.checkCancellation()
+            // Better than nothing: the client is told that something is missing.
+            var partial = response
+            partial.answer.isTruncated = true
+            return partial
+        }
     }
 
     /// From a port of its own, which the kernel picks at random: an answer is hard to forge (RFC 5452).

@@ -2,8 +2,10 @@
 package struct UpstreamPool: Sendable {
     private struct Member: Sendable {
         let address: ListenAddress
-        /// Attempts in a row without an answer.
+        /// Attempts in a row without an answer; of questions one counts at most.
         var failures = 0
+        /// Somebody finds out how it is.
+        var isBeingChecked = false
         /// Asks us what we ask it.
         var isLoop = false
 
@@ -12,7 +14,8 @@ package struct UpstreamPool: Sendable {
 
     private var members: [Member] = []
 
-    /// A lost datagram is no failure of the server; several in a row are.
+    /// A lost datagram is no failure of the server, nor is a domain for which it has to wait for others: it is a
+    /// check that decides.
     private static let failuresToGoDown = 2
 
     package init() {}
@@ -46,18 +49,45 @@ package struct UpstreamPool: Sendable {
         members.contains { $0.address == address && $0.isDown }
     }
 
-    package mutating func answered(_ address: ListenAddress) {
-        change(address) { $0.failures = 0 }
+    /// - Returns: whether the server had been down.
+    @discardableResult
+    package mutating func answered(_ address: ListenAddress) -> Bool {
+        var wasDown = false
+        change(address) {
+            wasDown = $0.isDown
+            $0.failures = 0
+            $0.isBeingChecked = false
+        }
+        return wasDown
     }
 
-    /// - Returns: whether the server counts as down from now on, and has to be asked until it is back.
+    /// A question was not answered.
+    ///
+    /// - Returns: whether the server is to be checked, until it answers.
     package mutating func failed(_ address: ListenAddress) -> Bool {
+        var isToBeChecked = false
+        change(address) {
+            $0.failures = max(1, $0.failures)
+            isToBeChecked = !$0.isBeingChecked
+            $0.isBeingChecked = true
+        }
+        return isToBeChecked
+    }
+
+    /// A check was not answered.
+    ///
+    /// - Returns: whether the server counts as down from now on.
+    package mutating func failedCheck(_ address: ListenAddress) -> Bool {
         var wentDown = false
         change(address) {
             $0.failures += 1
             wentDown = $0.failures == Self.failuresToGoDown
         }
         return wentDown
+    }
+
+    package func isBeingChecked(_ address: ListenAddress) -> Bool {
+        members.contains { $0.address == address && $0.isBeingChecked }
     }
 
     /// The server turned out to forward to us; it is left out.

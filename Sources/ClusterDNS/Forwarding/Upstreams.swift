@@ -25,7 +25,7 @@ package final class Upstreams: Sendable {
 
     /// What is done beside answering.
     private enum Chore: Sendable {
-        /// Ask a server that is down until it is back.
+        /// Ask a server that did not answer until it does.
         case watch(ListenAddress)
         /// Find out whether a server forwards to us.
         case checkForLoop(ListenAddress)
@@ -62,6 +62,14 @@ package final class Upstreams: Sendable {
     /// Whether no server is expected to answer.
     package var isDown: Bool { pool.withLock { $0.isDown } }
 
+    /// Why nobody has an answer, for people.
+    package var trouble: String {
+        let servers = servers
+        if servers.isEmpty { return "there is no server to ask" }
+        return servers.map { "\($0)" }.joined(separator: ", ")
+            + (isDown ? " do not answer" : " had no answer")
+    }
+
     /// SERVFAIL if nobody answers in time.
     package func resolve(_ question: Question, within limit: Duration) async -> Answer {
         if servers.isEmpty {
@@ -75,12 +83,16 @@ package final class Upstreams: Sendable {
     }
 
     private func askAll(_ question: Question) async -> Answer {
+        // None is expected to answer: whoever asks is told so soon, and asks again.
+        let isDown = isDown
         if isDown { metrics?.broken.increment() }
-        for _ in 0..<Self.rounds {
+        for _ in 0..<(isDown ? 1 : Self.rounds) {
             var generator = SystemRandomNumberGenerator()
             for server in pool.withLock({ $0.order(using: &generator) }) {
                 if Task.isCancelled { break }
-                guard let answer = await ask(question, server) else { continue }
+                guard
+                    let answer = await ask(question, server, isDown ? timing.serverThatIsDown : timing.server)
+                else { continue }
                 return answer
             }
         }
@@ -88,21 +100,23 @@ package final class Upstreams: Sendable {
     }
 
     /// Nil if the server has no answer; a neighbour may have one.
-    private func ask(_ question: Question, _ server: ListenAddress) async -> Answer? {
+    private func ask(_ question: Question, _ server: ListenAddress, _ limit: Duration) async -> Answer? {
         let start = ContinuousClock.now
         do {
             let response = try await exchange(
                 question, server,
                 Query.Extensions(
                     payloadSize: Query.largestDatagram,
-                    wantsDNSSEC: question.validation.contains(.signatures)))
-            pool.withLock { $0.answered(server) }
+                    wantsDNSSEC: question.validation.contains(.signatures)), within: limit)
+            if pool.withLock({ $0.answered(server) }) {
+                logger.notice("a DNS server answers again", metadata: ["server": "\(server)"])
+            }
             metrics?.answered(server, response.answer.code, took: ContinuousClock.now - start)
             switch response.answer.code {
             case .noError, .nameError: return response.answer
             case .formatError, .notImplemented:
                 // RFC 6891, 7: a server that does not know EDNS.
-                let plain = try await exchange(question, server, nil).answer
+                let plain = try await exchange(question, server, nil, within: limit).answer
                 return plain.code == .noError || plain.code == .nameError ? plain : nil
             default: return nil
             }
@@ -112,29 +126,28 @@ package final class Upstreams: Sendable {
             logger.debug(
                 "a server did not answer",
                 metadata: ["server": "\(server)", "name": "\(question.name)", "error": "\(error)"])
-            if pool.withLock({ $0.failed(server) }) {
-                logger.warning(
-                    "a DNS server does not answer; others are asked until it does",
-                    metadata: ["server": "\(server)"])
-                add.yield(.watch(server))
-            }
+            if pool.withLock({ $0.failed(server) }) { add.yield(.watch(server)) }
             return nil
         }
     }
 
     private func exchange(
-        _ question: Question, _ server: ListenAddress, _ extensions: Query.Extensions?
+        _ question: Question, _ server: ListenAddress, _ extensions: Query.Extensions?,
+        within limit: Duration
     ) async throws -> Response {
         var query = Query(
             id: .random(in: 0...UInt16.max), question: question,
             checkingDisabled: question.validation.contains(.unchecked), extensions: extensions)
         query.wantsAuthentication = extensions != nil
-        return try await withDeadline(timing.server) { [transport, query] in
+        return try await withDeadline(limit) { [transport, query] in
             try await transport.exchange(query, with: server)
         }
     }
 
-    private struct TimedOut: Error {}
+    private struct TimedOut: Error, CustomStringConvertible {
+        var limit: Duration
+        var description: String { "no answer within \(limit)" }
+    }
 
     private func withDeadline<Value: Sendable>(
         _ limit: Duration, _ body: @escaping @Sendable () async throws -> Value
@@ -143,10 +156,10 @@ package final class Upstreams: Sendable {
             group.addTask(operation: body)
             group.addTask { [clock] in
                 try await clock.sleep(for: limit)
-                throw TimedOut()
+                throw TimedOut(limit: limit)
             }
             defer { group.cancelAll() }
-            guard let value = try await group.next() else { throw TimedOut() }
+            guard let value = try await group.next() else { throw TimedOut(limit: limit) }
             return value
         }
     }
@@ -169,19 +182,27 @@ package final class Upstreams: Sendable {
 
     private func watch(_ server: ListenAddress) async {
         let question = Question(name: .root, type: .ns)
-        while pool.withLock({ $0.isDown(server) }) {
+        while pool.withLock({ $0.isBeingChecked(server) }) {
+            do {
+                // Whatever it says, it is there.
+                _ = try await exchange(question, server, nil, within: timing.check)
+                if pool.withLock({ $0.answered(server) }) {
+                    logger.notice("a DNS server answers again", metadata: ["server": "\(server)"])
+                }
+                return
+            } catch {
+                if Task.isCancelled { return }
+                metrics?.checkFailed(server)
+                if pool.withLock({ $0.failedCheck(server) }) {
+                    logger.warning(
+                        "a DNS server does not answer; others are asked until it does",
+                        metadata: ["server": "\(server)", "error": "\(error)"])
+                }
+            }
             do {
                 try await clock.sleep(for: timing.pauseBetweenChecks)
             } catch {
                 return
-            }
-            do {
-                // Whatever it says, it is there.
-                _ = try await exchange(question, server, nil)
-                pool.withLock { $0.answered(server) }
-                logger.notice("a DNS server answers again", metadata: ["server": "\(server)"])
-            } catch {
-                metrics?.checkFailed(server)
             }
         }
     }
@@ -190,7 +211,7 @@ package final class Upstreams: Sendable {
         let token = loops.begin { [weak self] in self?.isLoop(server) }
         tokens.withLock { $0.append(token) }
         // What it answers does not matter, only whether it asks us in turn.
-        _ = try? await exchange(token, server, nil)
+        _ = try? await exchange(token, server, nil, within: timing.server)
     }
 
     private func isLoop(_ server: ListenAddress) {
@@ -207,6 +228,10 @@ package final class Upstreams: Sendable {
 package struct ForwardTiming: Sendable {
     /// One server has for its answer.
     package var server = Duration.milliseconds(1500)
+    /// It has when no server of its group is expected to answer.
+    package var serverThatIsDown = Duration.milliseconds(500)
+    /// It has to show that it is there.
+    package var check = Duration.seconds(1)
     /// All servers together have: a client waits five seconds (resolv.conf(5): `timeout`).
     package var all = Duration.milliseconds(4500)
     /// They have when there is a stale answer to give (RFC 8767, 5).

@@ -14,20 +14,35 @@ public struct RecordType: RawRepresentable, Sendable, Hashable {
     public static let srv = RecordType(rawValue: 33)
     public static let dname = RecordType(rawValue: 39)
     package static let opt = RecordType(rawValue: 41)
+    package static let ds = RecordType(rawValue: 43)
+    package static let rrsig = RecordType(rawValue: 46)
+    package static let nsec = RecordType(rawValue: 47)
+    package static let dnskey = RecordType(rawValue: 48)
+    package static let nsec3 = RecordType(rawValue: 50)
+    public static let svcb = RecordType(rawValue: 64)
+    public static let https = RecordType(rawValue: 65)
     package static let ixfr = RecordType(rawValue: 251)
     package static let axfr = RecordType(rawValue: 252)
     public static let any = RecordType(rawValue: 255)
 
     private static let names: [(RecordType, String)] = [
         (.a, "A"), (.ns, "NS"), (.cname, "CNAME"), (.soa, "SOA"), (.ptr, "PTR"), (.mx, "MX"), (.txt, "TXT"),
-        (.aaaa, "AAAA"), (.srv, "SRV"), (.dname, "DNAME"), (.opt, "OPT"), (.ixfr, "IXFR"), (.axfr, "AXFR"),
-        (.any, "ANY"),
+        (.aaaa, "AAAA"), (.srv, "SRV"), (.dname, "DNAME"), (.opt, "OPT"), (.ds, "DS"), (.rrsig, "RRSIG"),
+        (.nsec, "NSEC"), (.dnskey, "DNSKEY"), (.nsec3, "NSEC3"), (.svcb, "SVCB"), (.https, "HTTPS"),
+        (.ixfr, "IXFR"), (.axfr, "AXFR"), (.any, "ANY"),
     ]
 
-    /// Reads the type's mnemonic (`AAAA`); nil for one that is not known here.
+    /// Reads the type's mnemonic (`AAAA`), or its number (`TYPE257`, as RFC 3597 has it, or `257`).
     public init?(_ name: String) {
-        guard let type = Self.names.first(where: { $0.1 == name.uppercased() })?.0 else { return nil }
-        self = type
+        let upper = name.uppercased()
+        if let type = Self.names.first(where: { $0.1 == upper })?.0 {
+            self = type
+        } else {
+            guard let number = UInt16(upper.hasPrefix("TYPE") ? upper.dropFirst(4) : upper[...]) else {
+                return nil
+            }
+            self.init(rawValue: number)
+        }
     }
 }
 
@@ -61,6 +76,11 @@ extension ResponseCode: CustomStringConvertible {
         case .notImplemented: "NOTIMP"
         case .refused: "REFUSED"
         case .badVersion: "BADVERS"
+        case ResponseCode(rawValue: 6): "YXDOMAIN"
+        case ResponseCode(rawValue: 7): "YXRRSET"
+        case ResponseCode(rawValue: 8): "NXRRSET"
+        case ResponseCode(rawValue: 9): "NOTAUTH"
+        case ResponseCode(rawValue: 10): "NOTZONE"
         default: "RCODE\(rawValue)"
         }
     }
@@ -152,6 +172,11 @@ public struct Answer: Sendable, Hashable {
     public var isAuthoritative: Bool
     /// The server that gave it says that it checked the signatures (AD; RFC 4035, 3.2.3).
     package var isAuthenticated = false
+    /// Whoever asked meant this name and no later one of a search path, though it does not exist: it is below a
+    /// Service that does.
+    package var endsSearch = false
+    /// Records are missing, and could not be fetched.
+    package var isTruncated = false
     public var answers: [ResourceRecord]
     public var authority: [ResourceRecord]
     public var additional: [ResourceRecord]

@@ -51,18 +51,17 @@ package struct Query: Sendable, Hashable {
             let authorities = try? reader.uint16(), let additionals = try? reader.uint16(),
             flags & responseFlag == 0
         else { return .ignored }
-        func rejected(_ code: ResponseCode, question: Question? = nil, classNumber: UInt16 = 1) -> Reading {
-            .rejected(
-                rejection(id: id, flags: flags, code: code, question: question, classNumber: classNumber),
-                code)
+        var heard = Rejected(id: id, flags: flags)
+        func rejected(_ code: ResponseCode) -> Reading { .rejected(heard.message(code), code) }
+        guard questions == 1 else {
+            return rejected(flags & operationMask == 0 ? .formatError : .notImplemented)
         }
-        guard flags & operationMask == 0 else { return rejected(.notImplemented) }
-        guard questions == 1 else { return rejected(.formatError) }
         do {
             let name = try reader.name()
             let type = RecordType(rawValue: try reader.uint16())
             let classNumber = try reader.uint16()
             let question = Question(name: name, type: type)
+            heard.question = (question, classNumber)
             var query = Query(
                 id: id, question: question, recursionDesired: flags & 0x0100 != 0,
                 checkingDisabled: flags & 0x0010 != 0)
@@ -74,37 +73,46 @@ package struct Query: Sendable, Hashable {
                 guard query.extensions == nil, record.name == .root else { return rejected(.formatError) }
                 query.extensions = Extensions(
                     payloadSize: Int(payloadSize), wantsDNSSEC: record.timeToLive & 0x8000 != 0)
+                heard.extensions = query.extensions
                 guard record.timeToLive >> 16 & 0xff == 0 else {
                     return .rejected(badVersion(query), .badVersion)
                 }
             }
-            guard classNumber == 1 else {
-                return rejected(.refused, question: question, classNumber: classNumber)
-            }
+            guard flags & operationMask == 0 else { return rejected(.notImplemented) }
+            guard classNumber == 1 else { return rejected(.refused) }
             // Whole zones are not handed out.
-            guard type != .axfr, type != .ixfr, type != .opt else {
-                return rejected(.refused, question: question)
-            }
+            guard type != .axfr, type != .ixfr, type != .opt else { return rejected(.refused) }
             return .query(query)
         } catch {
-            return rejected(.formatError)
+            // Other operations put other things there.
+            return rejected(flags & operationMask == 0 ? .formatError : .notImplemented)
         }
     }
 
-    private static func rejection(
-        id: UInt16, flags: UInt16, code: ResponseCode, question: Question?, classNumber: UInt16
-    ) -> [UInt8] {
-        var writer = MessageWriter(limit: 512)
-        writer.uint16(id)
-        writer.uint16(responseFlag | flags & (operationMask | 0x0100) | code.rawValue & 0xf)
-        writer.uint16(question == nil ? 0 : 1)
-        for _ in 0..<3 { writer.uint16(0) }
-        if let question {
-            writer.name(question.name)
-            writer.uint16(question.type.rawValue)
-            writer.uint16(classNumber)
+    /// What was understood of a message that is not answered: all that its rejection repeats.
+    private struct Rejected {
+        var id: UInt16
+        var flags: UInt16
+        var question: (Question, classNumber: UInt16)?
+        var extensions: Extensions?
+
+        func message(_ code: ResponseCode) -> [UInt8] {
+            var writer = MessageWriter(limit: smallestDatagram)
+            writer.uint16(id)
+            writer.uint16(responseFlag | flags & (operationMask | 0x0100) | code.rawValue & 0xf)
+            writer.uint16(question == nil ? 0 : 1)
+            writer.uint16(0)
+            writer.uint16(0)
+            // Whoever speaks EDNS is answered in it (RFC 6891, 6.1.1).
+            writer.uint16(extensions == nil ? 0 : 1)
+            if let (question, classNumber) = question {
+                writer.name(question.name)
+                writer.uint16(question.type.rawValue)
+                writer.uint16(classNumber)
+            }
+            if let extensions { writer.extensions(extensions, code: code) }
+            return writer.bytes
         }
-        return writer.bytes
     }
 
     private static func badVersion(_ query: Query) -> [UInt8] {
@@ -142,25 +150,20 @@ extension Query {
         writer.uint16(1)
         for _ in 0..<3 { writer.uint16(0) }
         writer.question(question)
-        var isTruncated = false
+        var isTruncated = answer.isTruncated
         var counts: [UInt16] = [0, 0, 0]
         sections: for (section, records) in [answer.answers, answer.authority, answer.additional].enumerated()
         {
             for record in records {
                 guard writer.record(record, reserve: reserve) else {
-                    isTruncated = section == 0
+                    isTruncated = isTruncated || section == 0
                     break sections
                 }
                 counts[section] += 1
             }
         }
         if let extensions {
-            writer.append([0])
-            writer.uint16(RecordType.opt.rawValue)
-            writer.uint16(UInt16(Self.largestDatagram))
-            writer.uint32(
-                UInt32(answer.code.rawValue >> 4 & 0xff) << 24 | (extensions.wantsDNSSEC ? 0x8000 : 0))
-            writer.uint16(0)
+            writer.extensions(extensions, code: answer.code)
             counts[2] += 1
         }
         var flags: UInt16 = 0x8080  // a response; recursion is available
@@ -197,5 +200,16 @@ extension Query {
             writer.uint16(0)
         }
         return writer.bytes
+    }
+}
+
+extension MessageWriter {
+    /// The record with which a server answers a client that speaks EDNS (RFC 6891, 6.1.2).
+    fileprivate mutating func extensions(_ extensions: Query.Extensions, code: ResponseCode) {
+        append([0])
+        uint16(RecordType.opt.rawValue)
+        uint16(UInt16(Query.largestDatagram))
+        uint32(UInt32(code.rawValue >> 4 & 0xff) << 24 | (extensions.wantsDNSSEC ? 0x8000 : 0))
+        uint16(0)
     }
 }

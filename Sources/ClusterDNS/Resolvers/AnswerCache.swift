@@ -51,8 +51,14 @@ package struct AnswerCache: Sendable {
 
     /// Keeps an answer if it may be kept.
     package mutating func store(_ answer: Answer, for question: Question, now: Duration) {
-        guard let lifetime = lifetime(answer), lifetime > 0 else { return }
+        guard let lifetime = lifetime(answer, to: question), lifetime > 0 else { return }
         let key = question.lowercased
+        // What was known before may be given for a while when nobody answers, so a failure does not take its place.
+        if answer.code == .serverFailure, let old = entries[key], old.answer.code != .serverFailure,
+            age(old, now) < old.lifetime + staleFor
+        {
+            return
+        }
         let entry = Entry(answer: answer, stored: now, lifetime: lifetime, size: answer.size + key.size)
         if let old = entries.updateValue(entry, forKey: key) {
             size -= old.size
@@ -87,9 +93,11 @@ package struct AnswerCache: Sendable {
     package mutating func look(up question: Question, now: Duration) -> Lookup {
         let key = question.lowercased
         guard var entry = entries[key] else { return .missing }
-        let age = UInt32(clamping: max(0, (now - entry.stored).components.seconds))
+        let age = age(entry, now)
         guard age < entry.lifetime else {
-            guard age - entry.lifetime < staleFor else { return .missing }
+            guard entry.answer.code != .serverFailure, age - entry.lifetime < staleFor else {
+                return .missing
+            }
             var stale = entry.answer.spelled(as: question)
             stale.mapTimesToLive { _ in Self.staleLifetime }
             return .stale(stale)
@@ -106,20 +114,31 @@ package struct AnswerCache: Sendable {
         return .fresh(answer, needsRefresh: needsRefresh)
     }
 
-    /// RFC 2308: a negative answer lives as its start of authority says; one without is not kept, and neither
-    /// is a failure.
-    private func lifetime(_ answer: Answer) -> UInt32? {
+    /// Seconds that an entry has been here.
+    private func age(_ entry: Entry, _ now: Duration) -> UInt32 {
+        UInt32(clamping: max(0, (now - entry.stored).components.seconds))
+    }
+
+    /// RFC 2308: a negative answer, also behind aliases, lives as its start of authority says; one without is not
+    /// kept.
+    private func lifetime(_ answer: Answer, to question: Question) -> UInt32? {
+        guard !answer.isTruncated else { return nil }
+        if answer.code == .serverFailure { return Self.failureLifetime }
         guard answer.code == .noError || answer.code == .nameError else { return nil }
-        if answer.code == .noError, !answer.answers.isEmpty {
-            return answer.answers.map(\.timeToLive).min().map { min($0, longest) }
-        }
+        let shortest = answer.answers.map(\.timeToLive).min() ?? longest
+        let isFound = answer.answers.contains { question.type == .any || $0.type == question.type }
+        if answer.code == .noError, isFound { return min(shortest, longest) }
         for record in answer.authority {
             if case .soa(_, _, _, _, _, _, let minimum) = record.data {
-                return min(record.timeToLive, minimum, longest)
+                return min(record.timeToLive, minimum, shortest, longest)
             }
         }
         return nil
     }
+
+    /// How long a failure is passed on without asking again, in seconds (RFC 9520, 3.2): a client asks several times,
+    /// and would wait for the same silence each time.
+    private static let failureLifetime: UInt32 = 1
 }
 
 extension Question {
@@ -161,6 +180,7 @@ extension Answer {
             code: code, answers: spelled(answers), authority: spelled(authority),
             additional: spelled(additional))
         result.isAuthenticated = isAuthenticated
+        result.isTruncated = isTruncated
         return result
     }
 

@@ -37,9 +37,11 @@ package struct ClusterResolver: Resolver {
         guard let labels = question.name.lowercased.relative(to: domain) else { return .pass }
         let (content, soa, isComplete) = store.read { ($0.content(of: labels), $0.soa, $0.isComplete) }
         switch content {
-        case .absent:
+        case .absent(let isOfService):
             guard isComplete else { return .answer(Answer(code: .serverFailure)) }
-            return .answer(negative(.nameError, soa))
+            var denial = negative(.nameError, soa)
+            denial.endsSearch = isOfService
+            return .answer(denial)
         case .records(let records):
             if case .cname(let target)? = records.first, question.type != .cname {
                 let alias = Answer(isAuthoritative: true, answers: [record(question.name, records[0])])

@@ -40,7 +40,7 @@ package struct Inquiry: Sendable {
     private var denial: Answer?
 
     /// Enough for every alias that means well; stops those that name each other.
-    private static let mostAliases = 8
+    package static let mostAliases = 8
 
     /// - Parameters:
     ///   - completion: tries the rest of the client's search path where the name does not exist.
@@ -97,7 +97,7 @@ package struct Inquiry: Sendable {
             // A name that exists ends the search, whatever it holds: what a client is told of one name must
             // not depend on the type that it asks for.
             let rest = alternatives ?? ArraySlice(completion?.alternatives(to: question, for: client) ?? [])
-            guard let next = rest.first else { return denial ?? whole }
+            guard let next = rest.first, !whole.endsSearch else { return denial ?? whole }
             denial = denial ?? whole
             alternatives = rest.dropFirst()
             candidate = next
@@ -122,7 +122,10 @@ extension Answer {
         var joined = other
         joined.answers = answers + other.answers
         joined.isAuthoritative = isAuthoritative
+        joined.isTruncated = isTruncated || other.isTruncated
         joined.isAuthenticated = isAuthenticated && other.isAuthenticated
+        // The alias exists.
+        joined.endsSearch = true
         return joined
     }
 }

@@ -13,7 +13,7 @@ package struct ReverseResolver: Resolver {
     }
 
     package func resolve(_ question: Question) -> Resolution {
-        guard let address = Self.address(question.name) else { return .pass }
+        guard let address = Self.address(question.name) else { return partial(question) }
         let (names, soa, isComplete) = store.read { ($0.names(of: address), $0.soa, $0.isComplete) }
         let range = ranges.first { $0.contains(address) }
         if names.isEmpty && range == nil { return .pass }
@@ -31,6 +31,33 @@ package struct ReverseResolver: Resolver {
             Answer(
                 code: names.isEmpty ? .nameError : .noError, isAuthoritative: true,
                 authority: [ResourceRecord(name: zone, timeToLive: 0, data: soa)]))
+    }
+
+    /// A name that stands for many addresses, all of them ours: the zone's own, or one between it and the addresses.
+    private func partial(_ question: Question) -> Resolution {
+        guard let network = Self.network(question.name),
+            let range = ranges.first(where: { $0.contains(network.address) && $0.length <= network.length })
+        else { return .pass }
+        let soa = store.read { $0.soa }
+        let zone = Self.zone(network.address, prefix: range.length)
+        let record = ResourceRecord(name: zone, timeToLive: 0, data: soa)
+        if question.type == .soa, zone == question.name.lowercased {
+            return .answer(Answer(isAuthoritative: true, answers: [record]))
+        }
+        return .answer(Answer(isAuthoritative: true, authority: [record]))
+    }
+
+    /// The network that a reverse name with labels missing stands for: 96.10.in-addr.arpa is 10.96.0.0/16.
+    private static func network(_ name: DNSName) -> (address: HostAddress, length: Int)? {
+        let lower = name.lowercased
+        for (suffix, labels, bits) in [(four, 4, 8), (six, 32, 4)] {
+            guard let own = lower.relative(to: suffix)?.labels, (1..<labels).contains(own.count),
+                let zeros = DNSName(labels: Array(repeating: "0", count: labels - own.count), under: name),
+                let address = address(zeros)
+            else { continue }
+            return (address, own.count * bits)
+        }
+        return nil
     }
 
     private static let four = DNSName(labels: ["in-addr", "arpa"]) ?? .root

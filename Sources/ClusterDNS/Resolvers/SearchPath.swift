@@ -4,24 +4,37 @@ package struct SearchPath: Sendable, Hashable {
     package var domains: [DNSName]
     /// A name with fewer dots is completed before it is tried as it is.
     package var minimumDots: Int
+    /// The domain in which everything is known here.
+    package var cluster: DNSName
 
-    package init(domains: [DNSName], minimumDots: Int) {
+    package init(domains: [DNSName], minimumDots: Int, cluster: DNSName = .root) {
         self.domains = domains
         self.minimumDots = minimumDots
+        self.cluster = cluster
+    }
+
+    /// The names that a client asks for when it is given `name`, one after the other until one exists.
+    package func candidates(for name: DNSName) -> [DNSName] {
+        let completed = domains.compactMap { name.appending($0) }
+        return name.labelStarts.count - 1 < minimumDots ? completed + [name] : [name] + completed
     }
 
     /// The names that a client goes on to try when the first completion of a name does not exist; none if
     /// `name` is no first completion.
     ///
-    /// The name as it is comes last. With a single label it is left out: nobody outside knows it, and asking
-    /// would make every mistyped Service wait for other servers. The client asks for it by itself.
+    /// The name as it is comes last. A single label stays in the cluster: outside it could be anybody's, and asking
+    /// would make every mistyped Service wait for other servers. The client goes on by itself.
     package func alternatives(to name: DNSName) -> [DNSName] {
         guard let first = domains.first, let asked = name.lowercased.relative(to: first), asked != .root
         else { return [] }
         let labels = asked.labelStarts.count
         guard labels - 1 < minimumDots else { return [] }
-        let completed = domains.dropFirst().compactMap { asked.appending($0) }
-        return labels > 1 ? completed + [asked] : completed
+        guard labels > 1 else {
+            return domains.dropFirst().filter { $0.relative(to: cluster) != nil }.compactMap {
+                asked.appending($0)
+            }
+        }
+        return domains.dropFirst().compactMap { asked.appending($0) } + [asked]
     }
 }
 
@@ -39,7 +52,7 @@ package struct SearchPathCompletion: Sendable {
     }
 
     /// Types that programs ask for through a search path.
-    private static let types: Set<RecordType> = [.a, .aaaa, .srv, .txt, .mx]
+    private static let types: Set<RecordType> = [.a, .aaaa, .srv, .txt, .mx, .https, .svcb]
 
     /// The names to try after that of the question; none if the client's search path is not known.
     func alternatives(to question: Question, for client: HostAddress?) -> [DNSName] {

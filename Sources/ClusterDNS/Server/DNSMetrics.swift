@@ -88,7 +88,9 @@ package struct QueryTally {
 
     /// The types that have a label of their own, as CoreDNS has it.
     private static let types: Set<RecordType> = [
-        .a, .aaaa, .mx, .soa, .cname, .ptr, .txt, .ns, .srv, .any, .ixfr, .axfr,
+        .a, .aaaa, .mx, .soa, .cname, .ptr, .txt, .ns, .srv, .ds, .dnskey, .rrsig, .nsec, .nsec3, .svcb,
+        .https,
+        .any, .ixfr, .axfr,
     ]
 
     package init(_ metrics: DNSMetrics) {

@@ -2,8 +2,8 @@ import Synchronization
 
 // Queries come in, answers go out.
 extension DNSServer {
-    /// Queries that may wait for other servers at a time. More are not answered; their clients ask again.
-    static let mostWaiting = 1024
+    /// Queries that may wait for other servers at a time, several of which may ask the same. More are refused.
+    static let mostWaiting = 8192
 
     /// A query that came by UDP and waits for another server.
     struct LateReply: Sendable {
@@ -31,10 +31,11 @@ extension DNSServer {
                 return reply.bytes
             case .ignore: return nil
             case .later(let pending):
-                later.yield(
-                    LateReply(
-                        pending: pending, socket: socket, peer: peer, size: message.count, start: start))
-                return nil
+                let late = LateReply(
+                    pending: pending, socket: socket, peer: peer, size: message.count, start: start)
+                if case .enqueued = later.yield(late) { return nil }
+                metrics.forward.rejected.increment()
+                return pending.refusal.bytes
             }
         }
     }
@@ -44,6 +45,7 @@ extension DNSServer {
             for await late in replies {
                 guard waiting.load(ordering: .relaxed) < Self.mostWaiting else {
                     metrics.forward.rejected.increment()
+                    late.socket.send(late.pending.refusal.bytes, to: late.peer)
                     continue
                 }
                 waiting.wrappingAdd(1, ordering: .relaxed)

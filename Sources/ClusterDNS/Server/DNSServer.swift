@@ -128,6 +128,14 @@ public final class DNSServer: Sendable {
         pods.update(change)
     }
 
+    /// Why a name of the cluster does not exist; nil when another resolver said so.
+    func reason(forAbsenceOf name: DNSName, _ resolver: String) -> String? {
+        guard resolver == "cluster" else { return nil }
+        return store.read { zone in
+            name.lowercased.relative(to: zone.domain).map { zone.reason(forAbsenceOf: $0) }
+        }
+    }
+
     /// The search path of the pod that has this address.
     package func searchPath(at address: HostAddress) -> SearchPath? {
         pods.read { $0.searchPath(of: address) }
@@ -157,24 +165,25 @@ public final class DNSServer: Sendable {
         bound.withLock { $0 = opened }
     }
 
-    /// A port that was free for UDP may be taken for TCP; another attempt gets another one.
+    /// TCP first: several sockets share a UDP port, so that a second server would take queries from the first until
+    /// it fails. A port that was free for TCP may be taken for UDP; another attempt gets another one.
     private func open(_ wanted: ListenAddress, _ opened: inout Bound, attempts: Int) async throws(DNSError) {
+        let stream = try await StreamListener.bind(
+            wanted, group: group, idleLimit: configuration.idleLimit, respond: respondToStream)
         var address = wanted
-        var datagrams: [DatagramSocket] = []
-        for _ in 0..<threads {
-            let socket = try DatagramSocket(address)
-            address = socket.address
-            datagrams.append(socket)
+        if let port = stream.channel.localAddress?.port.flatMap({ UInt16(exactly: $0) }) {
+            address.port = port
         }
         do throws(DNSError) {
-            let stream = try await StreamListener.bind(
-                address, group: group, idleLimit: configuration.idleLimit, respond: respondToStream)
-            opened.streams.append(stream)
+            var datagrams: [DatagramSocket] = []
+            for _ in 0..<threads { datagrams.append(try DatagramSocket(address)) }
+            opened.datagrams += datagrams
         } catch {
+            stream.channel.close(promise: nil)
             guard attempts > 1 else { throw error }
             return try await open(wanted, &opened, attempts: attempts - 1)
         }
-        opened.datagrams += datagrams
+        opened.streams.append(stream)
         opened.addresses.append(address)
     }
 
@@ -190,9 +199,10 @@ public final class DNSServer: Sendable {
     public func run() async throws {
         try await bind()
         guard let bound = bound.withLock({ $0 }) else { return }
-        subscribe()
+        // Before pods are heard of, whose search paths it is part of.
         let file = ResolverFile(path: configuration.resolverFile)
         takeIn(file)
+        subscribe()
         let (later, continuation) = AsyncStream.makeStream(
             of: LateReply.self, bufferingPolicy: .bufferingOldest(Self.mostWaiting))
         try await withTaskCancellationHandler {
@@ -282,7 +292,12 @@ public final class DNSServer: Sendable {
             }
             tasks.addTask { [self] in await forwarder.run() }
             tasks.addTask { [self] in
-                for await question in refreshes { await forwarder.refresh(question) }
+                // One that takes its time must not keep the others from being asked.
+                await withDiscardingTaskGroup { tasks in
+                    for await question in refreshes {
+                        tasks.addTask { [self] in await forwarder.refresh(question) }
+                    }
+                }
             }
         }
     }
@@ -302,6 +317,13 @@ public final class DNSServer: Sendable {
         upstreams.setServers(candidates.filter { !own.contains($0) })
         pods.update { $0.hostDomains = file.searches }
         logger.info("asking other servers", metadata: ["servers": "\(upstreams.servers)"])
+        if upstreams.servers.isEmpty {
+            logger.notice(
+                """
+                names outside of the cluster get SERVFAIL: expected servers for them, found none but this one. Name \
+                some in the resolver file, or by --dns-upstream
+                """, metadata: ["file": "\(configuration.resolverFile)", "named": "\(candidates)"])
+        }
     }
 }
 
@@ -316,6 +338,12 @@ extension DNSConfiguration {
             throw DNSError(
                 .invalidConfiguration, "the DNS server needs an address to listen on, such as 10.96.0.10")
         }
+        if let all = listen.first(where: { $0.address.bytes.allSatisfy { $0 == 0 } }) {
+            throw DNSError(
+                .invalidConfiguration,
+                "expected the address to listen on to be one of this machine's, found \(all): an answer must come from "
+                    + "the address that was asked. Name each address, see: ip address")
+        }
         return name
     }
 
@@ -326,6 +354,13 @@ extension DNSConfiguration {
                 throw DNSError(
                     .invalidConfiguration,
                     "a stub domain must be a domain name such as corp.example with the address of a server, not '\(domain)'"
+                )
+            }
+            let cluster = DNSName(self.domain)?.lowercased ?? .root
+            guard name.lowercased.relative(to: cluster) == nil else {
+                throw DNSError(
+                    .invalidConfiguration,
+                    "expected a stub domain outside of \(self.domain), found '\(domain)': names in there are the cluster's"
                 )
             }
             result[name] = servers

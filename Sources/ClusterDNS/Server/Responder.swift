@@ -37,6 +37,11 @@ package struct Responder: Sendable {
         /// What to ask it.
         package fileprivate(set) var question: Question
 
+        /// The reply when too many wait already.
+        package var refusal: Reply {
+            query.reply(Answer(code: .refused), over: transport, inquiry, "forward")
+        }
+
         /// Asks other servers until there is an answer.
         package func reply(asking: (Question) async -> Answer) async -> Reply {
             var inquiry = inquiry

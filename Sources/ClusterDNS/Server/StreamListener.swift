@@ -1,3 +1,4 @@
+import Glibc
 import NIOCore
 import NIOPosix
 import Synchronization
@@ -41,8 +42,13 @@ struct StreamListener: Sendable {
                 .bind(to: address.socketAddress()).get()
             return StreamListener(channel: channel)
         } catch {
+            let code = (error as? IOError)?.errnoCode
             throw DNSError(
-                .cannotListen, "cannot listen for DNS queries on \(address) (TCP)", cause: error)
+                .cannotListen,
+                "cannot listen for DNS queries on \(address) (TCP)"
+                    + (code.map { ": \(errorText($0))" } ?? "")
+                    + (code == EADDRINUSE ? "; see what does with: ss -ltnp" : ""),
+                cause: code == nil ? error : nil)
         }
     }
 

@@ -26,6 +26,8 @@ package struct ClusterZone: Sendable {
 
     private var services: [ServiceKey: Entry] = [:]
     private var reverse: [HostAddress: [ServiceKey: [DNSName]]] = [:]
+    /// The Services that have slices with an endpoint at an address.
+    private var owners: [HostAddress: [ServiceKey]] = [:]
     /// How many Services with names each namespace has.
     private var namespaces: [DNSName: Int] = [:]
     private let serviceDomain: DNSName
@@ -39,6 +41,34 @@ package struct ClusterZone: Sendable {
         var service: ServiceDescription?
         var slices: [String: SliceDescription] = [:]
         var records = ServiceRecords.none
+
+        func hasEndpoint(at address: HostAddress) -> Bool {
+            slices.values.contains { $0.endpoints.contains { $0.address == address } }
+        }
+
+        /// Whether its name stands for addresses of its own, not for those of endpoints.
+        private var isAddressed: Bool {
+            if case .addressed? = service?.kind { return true }
+            return false
+        }
+
+        /// The ready endpoints of a Service with addresses of its own. They have names as well, as with CoreDNS, but
+        /// are asked for so seldom that no records are kept of them.
+        private var namedEndpoints: some Sequence<SliceDescription.Endpoint> {
+            (isAddressed ? Array(slices.values) : []).lazy.flatMap(\.endpoints).filter(\.isReady)
+        }
+
+        /// What the name of an endpoint holds.
+        func addresses(ofEndpoint label: DNSName) -> [RecordData]? {
+            guard label.labelStarts.count == 1 else { return nil }
+            let found = Set(namedEndpoints.filter { $0.label == label }.map(\.address))
+            return found.isEmpty ? nil : found.map(RecordData.address)
+        }
+
+        /// The names beneath the Service's that endpoints at an address have.
+        func labels(ofEndpointAt address: HostAddress) -> Set<DNSName> {
+            Set(namedEndpoints.filter { $0.address == address }.compactMap(\.label))
+        }
     }
 
     /// - Parameter domain: the cluster's domain; `cluster.local`.
@@ -64,7 +94,16 @@ package struct ClusterZone: Sendable {
     ) {
         guard let key = ServiceKey(namespace: namespace, name: service) else { return }
         var entry = services.removeValue(forKey: key) ?? Entry()
+        let before = Set(entry.slices[sliceName]?.endpoints.map(\.address) ?? [])
         entry.slices[sliceName] = slice
+        let after = Set(slice?.endpoints.map(\.address) ?? [])
+        for address in after.subtracting(before) where owners[address]?.contains(key) != true {
+            owners[address, default: []].append(key)
+        }
+        for address in before.subtracting(after) where !entry.hasEndpoint(at: address) {
+            owners[address]?.removeAll { $0 == key }
+            if owners[address]?.isEmpty == true { owners[address] = nil }
+        }
         if case .headless? = entry.service?.kind {
             update(key, entry)
         } else if entry.service != nil || !entry.slices.isEmpty {
@@ -106,7 +145,8 @@ extension ClusterZone {
     enum Content: Sendable, Hashable {
         /// The name exists and holds these records, perhaps none.
         case records([RecordData])
-        case absent
+        /// - Parameter ofService: a Service of that name exists, or one that the name is below.
+        case absent(ofService: Bool)
     }
 
     /// The version of the specification that the domain's records follow.
@@ -130,7 +170,7 @@ extension ClusterZone {
         case Self.dns where starts.count == 2 && labels.wire[..<last] == Self.ns:
             return .records(servers.map(RecordData.address))
         default:
-            return .absent
+            return .absent(ofService: false)
         }
     }
 
@@ -149,31 +189,64 @@ extension ClusterZone {
         case 2:
             // A namespace: it exists as far as something in it has a name (RFC 8020).
             let namespace = DNSName(wire: Array(labels.wire[..<end]))
-            return namespaces[namespace] == nil ? .absent : .records([])
+            return namespaces[namespace] == nil ? .absent(ofService: false) : .records([])
         default:
             let start = starts[starts.count - 3]
             let key = ServiceKey(DNSName(wire: Array(labels.wire[start..<end])))
-            guard let records = services[key]?.records else { return .absent }
-            if start == 0 {
-                return records.own.map(Content.records) ?? .absent
-            }
-            return records.below[DNSName(wire: Array(labels.wire[..<start]))].map(Content.records) ?? .absent
+            guard let entry = services[key] else { return .absent(ofService: false) }
+            let label = DNSName(wire: Array(labels.wire[..<start]))
+            let found =
+                start == 0
+                ? entry.records.own : entry.records.below[label] ?? entry.addresses(ofEndpoint: label)
+            return found.map(Content.records) ?? .absent(ofService: entry.service != nil)
         }
     }
 
     /// `10-244-0-5.[namespace].pod`: the label itself says the address, as with upstream's `pods insecure`.
     private func podContent(_ labels: DNSName, _ starts: [Int]) -> Content {
-        guard starts.count == 3 else { return starts.count < 3 ? .records([]) : .absent }
+        guard starts.count == 3 else { return starts.count < 3 ? .records([]) : .absent(ofService: false) }
         let label = String(decoding: labels.wire[1..<starts[1]], as: UTF8.self)
-        guard let address = HostAddress(dashed: label) else { return .absent }
+        guard let address = HostAddress(dashed: label) else { return .absent(ofService: false) }
         return .records([.address(address)])
     }
 
     /// The names that an address stands for.
     func names(of address: HostAddress) -> [DNSName] {
-        guard let owners = reverse[address] else { return [] }
-        if owners.count == 1, let names = owners.values.first { return names }
-        return owners.sorted { $0.key.name.wire.lexicographicallyPrecedes($1.key.name.wire) }.flatMap(\.value)
+        var found = reverse[address] ?? [:]
+        for key in owners[address] ?? [] {
+            guard let name = key.name.appending(serviceDomain) else { continue }
+            for label in services[key]?.labels(ofEndpointAt: address) ?? [] {
+                if let whole = label.appending(name) { found[key, default: []].append(whole) }
+            }
+        }
+        if found.count == 1, let names = found.values.first { return names }
+        return found.sorted { $0.key.name.wire.lexicographicallyPrecedes($1.key.name.wire) }.flatMap(\.value)
+    }
+
+    /// Why a name does not exist, for people. What is asked is `labels` in front of the domain.
+    func reason(forAbsenceOf labels: DNSName) -> String {
+        let texts = labels.labels.map { String(decoding: $0, as: UTF8.self) }
+        switch texts.last {
+        case "svc" where texts.count == 2: return "no Service in namespace \(texts[0]) has a name"
+        case "svc":
+            let (service, namespace) = (texts[texts.count - 3], texts[texts.count - 2])
+            let whole = "Service \(namespace)/\(service)"
+            guard let key = ServiceKey(namespace: namespace, name: service), let entry = services[key],
+                let kind = entry.service?.kind
+            else { return "there is no \(whole)" }
+            let count = entry.slices.values.reduce(0) { $0 + $1.endpoints.count }
+            switch kind {
+            case .headless where texts.count == 3 || entry.records.own == nil:
+                return "\(whole) is headless, and "
+                    + (count == 0 ? "has no endpoints" : "none of its \(count) endpoints is ready")
+            case .unresolvable:
+                return "\(whole) has no address yet, or an external name that is no domain name"
+            case .external: return "\(whole) is an ExternalName; nothing is below it"
+            case .headless, .addressed: return "\(whole) has no ready endpoint and no named port of that name"
+            }
+        case "pod": return "a pod's name is its address with dashes, and its namespace"
+        default: return "names in \(domain) are below svc or pod"
+        }
     }
 
     private var nameServers: [DNSName] {

@@ -26,12 +26,14 @@ package struct PodDirectory: Sendable {
     private struct Holder: Sendable {
         var uid: String
         var search: PodDescription.Search
+        /// Search domains of the node when the pod came: its resolv.conf is written once.
+        var hostDomains: [DNSName]
     }
 
     private let domain: DNSName
     private let serviceDomain: DNSName
     private var holders: [HostAddress: Holder] = [:]
-    /// Search domains of the nodes, which come after the cluster's.
+    /// Search domains of the nodes, which come after the cluster's in pods that come from now on.
     package var hostDomains: [DNSName] = []
 
     /// What the cluster's resolv.conf files say.
@@ -51,18 +53,26 @@ package struct PodDirectory: Sendable {
             if holders[address]?.uid == old?.uid { holders[address] = nil }
         }
         guard let new else { return }
-        for address in new.addresses { holders[address] = Holder(uid: new.uid, search: new.search) }
+        for address in new.addresses {
+            let known = holders[address].flatMap { $0.uid == new.uid ? $0.hostDomains : nil }
+            holders[address] = Holder(
+                uid: new.uid, search: new.search, hostDomains: known ?? hostDomains)
+        }
     }
 
     package func searchPath(of address: HostAddress) -> SearchPath? {
-        guard let search = holders[address]?.search else { return nil }
-        switch search {
+        guard let holder = holders[address] else { return nil }
+        let hostDomains = holder.hostDomains
+        switch holder.search {
         case .standard(let namespace):
-            return SearchPath(domains: clusterDomains(namespace) + hostDomains, minimumDots: Self.minimumDots)
+            return SearchPath(
+                domains: clusterDomains(namespace) + hostDomains, minimumDots: Self.minimumDots,
+                cluster: domain)
         case .custom(let namespace, let domains, let minimumDots, let isComplete):
             let base = isComplete ? [] : clusterDomains(namespace) + hostDomains
             return SearchPath(
-                domains: base + domains.filter { !base.contains($0) }, minimumDots: minimumDots)
+                domains: base + domains.filter { !base.contains($0) }, minimumDots: minimumDots,
+                cluster: domain)
         }
     }
 

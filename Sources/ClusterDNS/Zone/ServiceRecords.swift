@@ -53,6 +53,13 @@ package struct SliceDescription: Sendable, Hashable {
             self.hostname = hostname
             self.isReady = isReady
         }
+
+        /// What stands in front of the Service's name in the endpoint's, in lower case: its host name, or its address
+        /// with dashes.
+        package var label: DNSName? {
+            let text = hostname.flatMap { $0.isEmpty ? nil : $0 } ?? address.dashed
+            return DNSName(labels: [text])?.lowercased
+        }
     }
 }
 
@@ -101,9 +108,7 @@ struct ServiceRecords: Sendable {
                 if seen.insert(endpoint.address).inserted {
                     addresses.append(.address(endpoint.address))
                 }
-                let hostname = endpoint.hostname.flatMap { $0.isEmpty ? nil : $0 } ?? endpoint.address.dashed
-                guard let label = DNSName(labels: [hostname])?.lowercased, let target = label.appending(name)
-                else { continue }
+                guard let label = endpoint.label, let target = label.appending(name) else { continue }
                 let data = RecordData.address(endpoint.address)
                 if below[label]?.contains(data) != true {
                     below[label, default: []].append(data)

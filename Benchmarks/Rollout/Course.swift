@@ -30,9 +30,12 @@ struct Course {
 
     private func deleteAtRandom() throws {
         for _ in 0..<4 {
+            // Whichever it is, it may be on its way out already, or gone meanwhile.
             try shell(
-                "kubectl delete --wait=false pod $(kubectl get pods -l app=web -o name | shuf -n 1 | cut -d/ -f2)"
-            )
+                """
+                pod=$(kubectl get pods -l app=web -o name | shuf -n 1)
+                kubectl delete --wait=false --ignore-not-found $pod
+                """)
             try settle()
         }
     }

@@ -26,8 +26,8 @@ struct Stream {
 struct LoadReport {
     var requests = 0
     var failed = 0
-    /// Milliseconds since 1970, and why.
-    var failures: [(time: Int, reason: String)] = []
+    /// When the attempt began in milliseconds since 1970, from which port, and why.
+    var failures: [(time: Int, port: Int, reason: String)] = []
     var latency = ""
 }
 
@@ -80,12 +80,12 @@ final class LoadProcess {
         }
         var report = LoadReport()
         for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
-            let words = line.split(separator: " ", maxSplits: 2)
+            let words = line.split(separator: " ", maxSplits: 3)
             switch words.first {
             case "requests": report.requests = words.dropFirst().first.flatMap { Int($0) } ?? 0
             case "failed": report.failed = words.dropFirst().first.flatMap { Int($0) } ?? 0
-            case "failure" where words.count == 3:
-                report.failures.append((Int(words[1]) ?? 0, String(words[2])))
+            case "failure" where words.count == 4:
+                report.failures.append((Int(words[1]) ?? 0, Int(words[2]) ?? 0, String(words[3])))
             case "latency_ms": report.latency = String(line.dropFirst(11))
             default: break
             }

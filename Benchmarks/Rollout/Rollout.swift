@@ -108,12 +108,17 @@ struct Rollout {
             say(
                 "\(client.stream.name): \(report.requests) requests, \(report.failed) failed, "
                     + "latency p50 p99 max \(report.latency) ms")
-            var kinds: [String: Int] = [:]
+            // What failed, and how many milliseconds after the step began.
+            var kinds: [String: [String]] = [:]
             for failure in report.failures {
-                let step = history.last { $0.begin <= failure.time }?.name ?? "before"
-                kinds["\(step): \(failure.reason)", default: 0] += 1
+                let step = history.last { $0.begin <= failure.time } ?? (failure.time, "before")
+                kinds["\(step.name): \(failure.reason)", default: []].append(
+                    "\(failure.time - step.begin) ms (port \(failure.port))")
             }
-            for (kind, count) in kinds.sorted(by: { $0.key < $1.key }) { say("  \(count) × \(kind)") }
+            for (kind, moments) in kinds.sorted(by: { $0.key < $1.key }) {
+                let some = moments.prefix(3) + (moments.count > 3 ? ["…", moments[moments.count - 1]] : [])
+                say("  \(moments.count) × \(kind), begun after \(some.joined(separator: ", "))")
+            }
             totals[client.stream.mode, default: LoadReport()].requests += report.requests
             totals[client.stream.mode, default: LoadReport()].failed += report.failed
         }

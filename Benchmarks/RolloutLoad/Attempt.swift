@@ -26,6 +26,16 @@ struct Attempt {
     /// How far it has come, for people.
     var stage: String { isSent ? answer.isEmpty ? "sent" : "in the answer" : "not sent" }
 
+    /// The port at this end, to find the connection elsewhere.
+    var port: UInt16 {
+        var address = sockaddr_in()
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let result = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &size) }
+        }
+        return result == 0 ? UInt16(bigEndian: address.sin_port) : 0
+    }
+
     static func text(_ number: Int32) -> String { String(cString: strerror(number)) }
 
     /// Does what can be done without waiting.

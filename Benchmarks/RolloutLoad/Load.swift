@@ -50,12 +50,12 @@ struct Tally {
     }
 
     /// Tells when the attempt began: what happened then is the cause, however long it was waited for.
-    mutating func fail(_ reason: String, after nanoseconds: UInt64 = 0) {
+    mutating func fail(_ reason: String, port: UInt16 = 0, after nanoseconds: UInt64 = 0) {
         failed += 1
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         let now = time.tv_sec * 1000 + time.tv_nsec / 1_000_000
-        print("failure \(now - Int(nanoseconds / 1_000_000)) \(reason)")
+        print("failure \(now - Int(nanoseconds / 1_000_000)) \(port) \(reason)")
     }
 
     /// The latency below which a part of the successes lies, in milliseconds.
@@ -187,9 +187,11 @@ struct Load {
             close(attempt.descriptor)
             tally.succeed(after: now - attempt.begin)
         case .failed(let reason):
+            let port = attempt.port
             close(attempt.descriptor)
             tally.fail(
-                attempt.isReused ? "\(reason), on a kept connection" : reason, after: now - attempt.begin)
+                attempt.isReused ? "\(reason), on a kept connection" : reason, port: port,
+                after: now - attempt.begin)
         }
     }
 }

@@ -13,8 +13,8 @@ import Glibc
 //   PATH   what is asked for (/api)
 //   PATIENCE  seconds after which an attempt has failed (10)
 //
-// Every failure is a line "failure MILLISECONDS-SINCE-1970 REASON" with the time at which the attempt began; in
-// the end there are "requests N", "failed N" and "latency_ms P50 P99 MAX".
+// Every failure is a line "failure MILLISECONDS-SINCE-1970 PORT REASON" with the time at which the attempt began and
+// the port that it came from; in the end there are "requests N", "failed N" and "latency_ms P50 P99 MAX".
 
 let arguments = CommandLine.arguments
 guard arguments.count >= 5, let port = UInt16(arguments[2]), let mode = Mode(rawValue: arguments[3]),

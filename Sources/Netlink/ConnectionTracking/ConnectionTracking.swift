@@ -34,7 +34,9 @@ public struct TrackedConnection: Sendable, Hashable {
     public var status: UInt32
     /// Seconds until the kernel forgets the connection if no further packet comes.
     public var secondsLeft: UInt32?
-    /// The attribute that names the connection to the kernel, as the kernel wrote it.
+    /// The attribute that names the connection to the kernel, as the kernel wrote it: the reply's tuple. It says
+    /// where the connection leads to, which the original's tuple does not: a client that uses a port again makes
+    /// a connection of the same original tuple, which may lead somewhere else and must not be taken for this one.
     let name: [UInt8]
 
     package init(
@@ -137,7 +139,8 @@ public struct ConnectionTracking: Sendable {
     }
 
     /// Makes the kernel forget connections; their next packet is a new connection's first. Connections that are
-    /// gone already are no error. Shell: `conntrack -D …`.
+    /// gone already are no error, and one that leads somewhere else from the same port of the client is spared.
+    /// Shell: `conntrack -D --reply-src ENDPOINT --reply-dst CLIENT …`.
     /// - Returns: how many were forgotten.
     @discardableResult
     public func forget(_ connections: [TrackedConnection]) throws(NetlinkError) -> Int {
@@ -153,7 +156,7 @@ public struct ConnectionTracking: Sendable {
                     sequence: NetlinkSocket.firstOfMany + UInt32(truncatingIfNeeded: index)
                 ) { writer in
                     Self.header(&writer, connection.original.source.family)
-                    writer.nest(CTA_TUPLE_ORIG) { $0.raw(connection.name) }
+                    writer.nest(CTA_TUPLE_REPLY) { $0.raw(connection.name) }
                 }
             }
             for answer in try socket.sendAll("forget \(part.count) connections", writer) {
@@ -215,8 +218,8 @@ public struct ConnectionTracking: Sendable {
 
     package static func connection(_ message: Message) -> TrackedConnection? {
         let attributes = message.attributes(afterHeaderOf: 4)
-        guard let name = attributes[CTA_TUPLE_ORIG], let original = tuple(name.attributes),
-            let reply = attributes[CTA_TUPLE_REPLY].flatMap({ tuple($0.attributes) })
+        guard let original = attributes[CTA_TUPLE_ORIG].flatMap({ tuple($0.attributes) }),
+            let name = attributes[CTA_TUPLE_REPLY], let reply = tuple(name.attributes)
         else { return nil }
         let tcp = attributes[CTA_PROTOINFO]?.attributes[CTA_PROTOINFO_TCP]?.attributes
         return TrackedConnection(

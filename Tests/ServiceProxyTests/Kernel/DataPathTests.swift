@@ -187,6 +187,33 @@ struct DataPathTests {
         }
     }
 
+    @Test func forgettingSparesAConnectionThatCameInPlaceOfAnother() async throws {
+        let network = try await PrivateNetwork()
+        var proxy = try await Proxy(network)
+        let tracking = try await ConnectionTracking(in: network.node)
+        let client = try await network.addPod("10.244.0.9")
+        let first = try await network.addPod("10.244.0.2")
+        let second = try await network.addPod("10.244.0.3")
+        let a = try await NamedServer("a", in: first, SOCK_DGRAM, port: 3000)
+        let b = try await NamedServer("b", in: second, SOCK_DGRAM, port: 3000)
+        _ = try proxy.setEndpoints(["10.244.0.2"], .udp)
+        let socket = try await client.run { clientSocket(SOCK_DGRAM) }
+        defer { close(socket) }
+        let service = PrivateNetwork.address(Self.service)
+        try await a.serve(in: first) {
+            try await b.serve(in: second) { () async throws in
+                #expect(exchange(socket, SOCK_DGRAM, service, 80).server == "a")
+                // What is to be forgotten was looked up; meanwhile the client uses the port for a new connection.
+                let old = try tracking.connections(.init(replySource: IPAddress("10.244.0.2")))
+                #expect(old.count == 1)
+                #expect(try StaleConnections(proxy.setEndpoints(["10.244.0.3"], .udp)).forget(tracking) == 1)
+                #expect(exchange(socket, SOCK_DGRAM, service, 80).server == "b")
+                #expect(try tracking.forget(old) == 0)
+                #expect(try tracking.connections(.init(replySource: IPAddress("10.244.0.3"))).count == 1)
+            }
+        }
+    }
+
     @Test func halfOpenConnectionsToAnEndpointThatLeftAreRescued() async throws {
         let network = try await PrivateNetwork()
         var proxy = try await Proxy(network)

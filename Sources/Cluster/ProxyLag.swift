@@ -19,13 +19,15 @@ struct ProxyLag: CustomStringConvertible {
         self.slices = newer(slices, than: revisions.endpointSlices)
     }
 
+    var isBehind: Bool { !services.isEmpty || !slices.isEmpty }
+
     var description: String {
         let state =
             "Services at revision \(revisions.services), EndpointSlices at \(revisions.endpointSlices)"
         let behind = [("Services", services), ("EndpointSlices", slices)].filter { !$0.1.isEmpty }.map {
             "\($0.1.count) \($0.0) (\($0.1.prefix(3).joined(separator: ", "))\($0.1.count > 3 ? ", …" : ""))"
         }
-        return behind.isEmpty
+        return !isBehind
             ? "in step, \(state)" : "behind by \(behind.joined(separator: " and ")), \(state)"
     }
 }

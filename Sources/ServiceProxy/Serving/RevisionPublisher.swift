@@ -18,7 +18,8 @@ public struct RevisionPublisher: Sendable {
     public static let slicesAnnotation = "swiftlet.local/data-plane-endpointslices"
 
     private static let interval = Duration.seconds(1)
-    private static let namespace = "kube-node-lease"
+    /// Where the nodes' Leases are.
+    public static let namespace = "kube-node-lease"
 
     private let revision: DataPlaneRevision
     private let client: KubernetesClient

@@ -280,6 +280,21 @@ import Testing
         #expect(stale.isEmpty)
     }
 
+    /// An endpoint that comes and goes a thousand times while connections are looked for asks for one more look.
+    @Test func whatPilesUpIsLookedForOnce() {
+        var pending = PendingCut()
+        for round in 1...1000 {
+            var changes = TableChanges()
+            let (all, none) = (Forwarding.spread(backends("10.0.0.1")), Forwarding.refuse)
+            changes.entries[entry("10.96.0.1")] = .init(old: all, new: none)
+            var revisions = DataPlaneRevision.Revisions()
+            revisions.endpointSlices = UInt64(round)
+            pending.add(changes, revisions)
+        }
+        #expect(pending.stale.questions.count == 1)
+        #expect(pending.revisions.endpointSlices == 1000)
+    }
+
     @Test func manyStaleEndpointsAreLookedForAtOnce() {
         var changes = TableChanges()
         for number in 1...3 {

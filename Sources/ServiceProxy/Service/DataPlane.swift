@@ -144,13 +144,13 @@ package struct DataPlane: Sendable {
         Set(try routes.addresses().map(\.network.address))
     }
 
-    /// Makes the kernel forget what became stale: connections, and which endpoint clients had last.
-    /// - Returns: how many connections there were.
-    package func forget(_ stale: StaleConnections) throws(NetlinkError) -> Int {
+    /// Makes the tables forget which of the endpoints that left clients had last.
+    /// - Returns: the connections that are stale, on this node with the addresses that it has.
+    package func forgetClients(of stale: StaleConnections) throws(NetlinkError) -> StaleConnections {
         for backEnd in backEnds { try backEnd.forgetClients(of: stale.clients) }
         var stale = stale
         stale.nodeAddresses = try addressesOfNode()
-        return try stale.forget(tracking)
+        return stale
     }
 
     /// What load balancers are told that ask for this node, by port.

@@ -57,12 +57,13 @@ public final class ServiceProxy: Sendable {
         try first.establish()
         let disturbances = first.monitor.disturbances()
         plane.withLock { $0 = first }
-        let (cuts, cut) = AsyncStream.makeStream(of: Cut.self)
+        let cuts = CutQueue()
+        let cutter = ConnectionCutter(first.tracking)
         var isFirst = true
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { [self] in await cutOff(cuts) }
+            group.addTask { [self] in await cutOff(cuts, cutter) }
             group.addTask { [self] in await repair(after: disturbances) }
-            defer { cut.finish() }
+            defer { cuts.finish() }
             for await _ in queue.signals {
                 guard let batch = queue.take() else { continue }
                 let start = ContinuousClock.now
@@ -72,7 +73,7 @@ public final class ServiceProxy: Sendable {
                     triggers: isFirst ? [] : batch.triggers)
                 isFirst = false
                 revision.publish(batch.revisions, .committed)
-                cut.yield(Cut(changes: changes, revisions: batch.revisions))
+                cuts.add(changes, batch.revisions)
                 await healthChecks.update(plane.withLock { $0?.healthChecks } ?? [:])
             }
             await healthChecks.stop()
@@ -102,12 +103,6 @@ public final class ServiceProxy: Sendable {
         }
     }
 
-    /// What has to be cut off after a commit, and up to where this settles things.
-    private struct Cut: Sendable {
-        var changes: TableChanges
-        var revisions: DataPlaneRevision.Revisions
-    }
-
     /// Repairs the tables each time that somebody else has changed them, such as with `nft flush ruleset`.
     private func repair(after disturbances: AsyncStream<Void>) async {
         for await _ in disturbances {
@@ -123,14 +118,15 @@ public final class ServiceProxy: Sendable {
         }
     }
 
-    private func cutOff(_ cuts: AsyncStream<Cut>) async {
-        for await cut in cuts {
-            let stale = StaleConnections(cut.changes)
-            if !stale.isEmpty {
+    private func cutOff(_ cuts: CutQueue, _ cutter: ConnectionCutter) async {
+        for await _ in cuts.signals {
+            guard let cut = cuts.take() else { continue }
+            if !cut.stale.isEmpty {
                 // Packets that had met the old table just before may still make entries.
                 guard (try? await clock.sleep(for: Self.packetsInFlight)) != nil else { return }
                 do {
-                    let count = try plane.withLock { try $0?.forget(stale) } ?? 0
+                    let stale = try plane.withLock { try $0?.forgetClients(of: cut.stale) }
+                    let count = try await cutter.forget(stale ?? cut.stale)
                     if count > 0 {
                         logger.debug(
                             "cut off connections to endpoints that are gone", metadata: ["count": "\(count)"])

@@ -27,7 +27,8 @@ struct KernelScenarioTests {
         for step in scenario.steps {
             if let zone = step.zone { plane.learn(zone: zone.isEmpty ? nil : zone) }
             plane.learn(try step.batch(nodeName: scenario.configuration.nodeName))
-            _ = try plane.forget(StaleConnections(try plane.commit()))
+            let changes = try plane.commit()
+            _ = try plane.forgetClients(of: StaleConnections(changes)).forget(plane.tracking)
             for packet in step.packets {
                 try await check(packet, scenario, network, "\(scenario.name): \(step.what)")
             }

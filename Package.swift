@@ -44,6 +44,7 @@ let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let arguments = Target.Dependency.product(
     name: "ArgumentParser", package: "swift-argument-parser")
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let ordered = Target.Dependency.product(name: "OrderedCollections", package: "swift-collections")
 
 // A release carries its own Swift runtime and runs where no Swift is installed. Foundation comes in with
@@ -123,10 +124,10 @@ let package = Package(
             ]),
         module(
             "KubernetesClient",
-            ["KubernetesAPI", "KubernetesJSON", "HTTPService", "Telemetry", deque, logging, yams]),
+            ["KubernetesAPI", "KubernetesJSON", "HTTPService", "Telemetry", deque, heap, logging, yams]),
 
         // Those who act on what the server holds.
-        module("Controllers", ["KubernetesAPI", "KubernetesClient", logging, lifecycle]),
+        module("Controllers", ["KubernetesAPI", "KubernetesClient", "Telemetry", logging, lifecycle]),
         module("Scheduler", ["KubernetesAPI", "KubernetesClient", logging, lifecycle]),
         module(
             "NodeAgent",

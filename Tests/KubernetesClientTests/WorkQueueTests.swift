@@ -46,6 +46,31 @@ import Testing
         #expect(keys.nextDeadline == nil)
     }
 
+    /// Against the plain meaning of it: of each key the earliest time counts, and what is due comes in that order.
+    @Test func delayedKeysAreWhatAPlainTableSays() {
+        var random = Seeded(7)
+        var keys = WorkQueueState<Int>(initialPause: .milliseconds(5), maximumPause: .seconds(1))
+        var plain: [Int: Int] = [:]
+        for now in 0..<2000 {
+            for _ in 0..<Int.random(in: 0..<4, using: &random) {
+                let (key, time) = (
+                    Int.random(in: 0..<50, using: &random), now + .random(in: 1..<60, using: &random)
+                )
+                keys.add(key, at: .seconds(time), now: .seconds(now))
+                plain[key] = min(plain[key] ?? time, time)
+            }
+            #expect(keys.nextDeadline == plain.values.min().map { .seconds($0) })
+            keys.release(now: .seconds(now))
+            var due = plain.filter { $0.value <= now }
+            for key in due.keys { plain[key] = nil }
+            while let key = keys.take() {
+                #expect(due.removeValue(forKey: key) != nil)
+                keys.done(key)
+            }
+            #expect(due.isEmpty)
+        }
+    }
+
     @Test mutating func pausesDoubleUntilForgotten() {
         var pauses: [Duration] = []
         for _ in 0..<10 {

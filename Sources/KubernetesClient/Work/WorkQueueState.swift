@@ -1,4 +1,5 @@
 import DequeModule
+import HeapModule
 
 /// Which keys wait to be worked on, as a value. Time is a `Duration` since some beginning.
 ///
@@ -12,7 +13,10 @@ package struct WorkQueueState<Key: Hashable & Sendable>: Sendable {
     private var waiting: [Key: Duration] = [:]
     /// Since when each of those handed out is being worked on.
     package private(set) var processing: [Key: Duration] = [:]
+    /// When each of those is due that wait for their time.
     private var delayed: [Key: Duration] = [:]
+    /// The same by time. What is not in `delayed` with that time any more is passed over.
+    private var deadlines = Heap<Deadline>()
     private var failures: [Key: Int] = [:]
     package private(set) var isShutDown = false
     /// How many keys were added, those not counted that were in the queue already.
@@ -26,6 +30,14 @@ package struct WorkQueueState<Key: Hashable & Sendable>: Sendable {
     /// The first pause of a key that failed, and the longest.
     private let initialPause: Duration
     private let maximumPause: Duration
+
+    private struct Deadline: Comparable {
+        var time: Duration
+        var key: Key
+
+        static func < (a: Deadline, b: Deadline) -> Bool { a.time < b.time }
+        static func == (a: Deadline, b: Deadline) -> Bool { a.time == b.time }
+    }
 
     package init(initialPause: Duration, maximumPause: Duration) {
         self.initialPause = initialPause
@@ -50,10 +62,9 @@ package struct WorkQueueState<Key: Hashable & Sendable>: Sendable {
         guard !isShutDown else { return }
         if time <= now {
             add(key, now: now)
-        } else if let planned = delayed[key] {
-            delayed[key] = min(planned, time)
-        } else {
+        } else if delayed[key].map({ time < $0 }) ?? true {
             delayed[key] = time
+            deadlines.insert(Deadline(time: time, key: key))
         }
     }
 
@@ -71,12 +82,17 @@ package struct WorkQueueState<Key: Hashable & Sendable>: Sendable {
     package mutating func forget(_ key: Key) { failures[key] = nil }
 
     /// When the next delayed key is due.
-    package var nextDeadline: Duration? { delayed.values.min() }
+    package var nextDeadline: Duration? {
+        mutating get {
+            while let next = deadlines.min, delayed[next.key] != next.time { deadlines.removeMin() }
+            return deadlines.min?.time
+        }
+    }
 
     /// Adds the delayed keys that are due.
     package mutating func release(now: Duration) {
-        let due = delayed.filter { $0.value <= now }.sorted { $0.value < $1.value }
-        for (key, _) in due {
+        while let deadline = nextDeadline, deadline <= now {
+            let key = deadlines.removeMin().key
             delayed[key] = nil
             add(key, now: now)
         }
@@ -100,5 +116,6 @@ package struct WorkQueueState<Key: Hashable & Sendable>: Sendable {
     package mutating func shutDown() {
         isShutDown = true
         delayed = [:]
+        deadlines = []
     }
 }

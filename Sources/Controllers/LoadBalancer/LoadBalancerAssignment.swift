@@ -44,7 +44,7 @@ package struct LoadBalancerAssignment: Sendable, Equatable {
     }
 
     /// - Parameters:
-    ///   - services: all Services: node ports too are ports of the nodes' addresses.
+    ///   - services: all Services of type NodePort or LoadBalancer: node ports too are ports of the nodes' addresses.
     ///   - slices: the EndpointSlices of a Service, by which `externalTrafficPolicy: Local` finds its nodes; those of
     ///     `default/kubernetes` say where the API server answers.
     package init(services: [Service], nodes: [Node], slices: (ServiceName) -> [EndpointSlice]) {

@@ -13,6 +13,7 @@ final class LoadBalancerController: QueueingController {
     let queue = WorkQueue<NamespacedName>(name: "service")
     let workers = 1
 
+    private static let index = "ports of nodes"
     private static let key = NamespacedName(namespace: "", name: "all")
 
     private let services: Informer<Service>
@@ -32,14 +33,16 @@ final class LoadBalancerController: QueueingController {
 
     func subscribe() {
         slices.indexByService()
+        // Most Services have no say here, and there may be very many.
+        services.addIndexer(Self.index) { Self.wants($0) ? [Self.index] : [] }
         services.subscribe { [self] event in
             switch event {
             case .updated(let old, let new): note(old, new)
-            case .added(let service): if wants(service) { queue.add(Self.key) }
+            case .added(let service): if Self.wants(service) { queue.add(Self.key) }
             case .deleted(let service):
                 told.withLock { _ = $0.removeValue(forKey: service.metadata.uid) }
                 // What it had, others may be waiting for.
-                if wants(service) { queue.add(Self.key) }
+                if Self.wants(service) { queue.add(Self.key) }
             case .synced: break
             }
         }
@@ -66,12 +69,12 @@ final class LoadBalancerController: QueueingController {
     }
 
     /// Whether the Service has a say in who has which port.
-    private func wants(_ service: Service) -> Bool {
+    private static func wants(_ service: Service) -> Bool {
         service.spec.type == "LoadBalancer" || service.spec.type == "NodePort"
     }
 
     private func note(_ old: Service, _ new: Service) {
-        guard wants(old) || wants(new) else { return }
+        guard Self.wants(old) || Self.wants(new) else { return }
         let (before, after) = (LoadBalancerAssignment.serves(old), LoadBalancerAssignment.serves(new))
         if before != after, old.metadata.uid == new.metadata.uid, new.metadata.deletionTimestamp == nil {
             tell(new, "Type", "\(old.spec.type) -> \(new.spec.type)")
@@ -101,7 +104,7 @@ final class LoadBalancerController: QueueingController {
     }
 
     func reconcile(_ key: NamespacedName) async throws {
-        let all = services.list()
+        let all = services.list(index: Self.index, value: Self.index)
         guard all.contains(where: LoadBalancerAssignment.serves) else { return }
         let assignment = LoadBalancerAssignment(services: all, nodes: nodes.list()) { [slices] name in
             slices.list(of: NamespacedName(namespace: name.namespace, name: name.name))

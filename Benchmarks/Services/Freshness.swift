@@ -1,9 +1,7 @@
 import BenchmarkSupport
-import Glibc
 import KubernetesAPI
 import KubernetesClient
 import KubernetesJSON
-import Netlink
 import Synchronization
 
 /// From a pod's readiness, as its node tells it, to connections through its Service, and back; in a running cluster.
@@ -14,34 +12,52 @@ struct Freshness {
     private static let node = "elsewhere"
     private let client: KubernetesClient
 
-    /// Milliseconds from the request that says that the pod is ready to the first connection.
-    private(set) var readyToFirst = Samples()
-    /// Milliseconds from the request that says that it is not to the last connection that was let through.
-    private(set) var goneToLast = Samples()
+    /// From the request that says that the pod is ready to the first connection.
+    private(set) var readyToFirst = Way()
+    /// From the request that says that it is not to the last connection that was let through.
+    private(set) var goneToLast = Way()
+
+    /// What passes between a request and the connections that it changes, in milliseconds.
+    struct Way: CustomStringConvertible {
+        /// All of it.
+        var total = Samples()
+        /// Until the EndpointSlice controller has heard of the pod.
+        var heard = Samples()
+        /// From there until the slice is written and a watcher has it.
+        var sliced = Samples()
+        /// From what the controller heard to the connection.
+        var connected = Samples()
+
+        var description: String {
+            """
+            \(total.summary) ms
+                request until the controller hears of the pod:    \(heard.summary)
+                from there until a watcher has the EndpointSlice: \(sliced.summary)
+                from there until the kernel has it (connection):  \(connected.summary)
+            """
+        }
+    }
 
     init(rounds: Int, services: Int) async throws {
         client = KubernetesClient(
             transport: try HTTPSTransport(kubeconfig: try Kubeconfig.load(path: Kubeconfig.defaultPath)))
         try Command(["ip", "address", "replace", "\(Self.address)/32", "dev", "lo"]).run()
         let listener = try Knock.listen(Self.address, 3000)
-        defer {
-            shutdown(listener, Int32(SHUT_RDWR))
-            close(listener)
-        }
-        try await make(services)
+        defer { listener.close() }
+        let start = ContinuousClock.now
+        try await Crowd(client).grow(to: services - 1)
+        print("made \(services) Services in \(decimal((ContinuousClock.now - start) / .seconds(1))) s")
+        try await make()
         let target = try await client.get(Service.self, name: "fresh", namespace: "default").spec.clusterIP
+        let slices = SliceTimes()
+        let watching = Task { [client] in try await slices.follow(client) }
+        defer { watching.cancel() }
         for _ in 0..<rounds {
-            let knocking = Knocking(target, until: .answered)
-            let ready = ContinuousClock.now
-            try await setReady(true)
-            readyToFirst.add(max(0, (try await knocking.end() - ready) / .milliseconds(1)))
-            let knockingOn = Knocking(target, until: .refused)
-            let gone = ContinuousClock.now
-            try await setReady(false)
-            goneToLast.add(max(0, (try await knockingOn.end() - gone) / .milliseconds(1)))
+            readyToFirst.add(try await change(isReady: true, target, slices))
+            goneToLast.add(try await change(isReady: false, target, slices))
         }
-        print("ready to first connection, \(services) Services: \(readyToFirst.summary) ms")
-        print("gone to last connection, \(services) Services:   \(goneToLast.summary) ms")
+        print("ready to first connection, \(services) Services: \(readyToFirst)")
+        print("gone to last connection, \(services) Services: \(goneToLast)")
         try await client.delete(
             Pod.self, name: "fresh", namespace: "default",
             options: DeleteOptions(gracePeriodSeconds: 0))
@@ -49,7 +65,7 @@ struct Freshness {
         try await client.delete(Node.self, name: Self.node)
     }
 
-    private func make(_ services: Int) async throws {
+    private func make() async throws {
         _ = try await client.create(Node(metadata: ObjectMeta(name: Self.node)))
         var service = Service(metadata: ObjectMeta(name: "fresh", namespace: "default"))
         service.spec.selector = ["app": "fresh"]
@@ -61,39 +77,25 @@ struct Freshness {
         // Nobody renews the lease of a node that does not exist: the pod stays all the same.
         pod.spec.tolerations = [Toleration(operator: "Exists")]
         _ = try await client.create(pod)
-        let client = client
-        let present = try await client.list(Service.self, namespace: "crowd").items.count
-        if present == 0, services > 10 {
-            _ = try await client.create(Namespace(metadata: ObjectMeta(name: "crowd")))
-        }
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            for worker in 0..<8 {
-                group.addTask {
-                    for number in stride(from: present + worker, to: services - 1, by: 8) {
-                        try await Self.makeOther(number, client)
-                    }
-                }
-            }
-            try await group.waitForAll()
-        }
     }
 
-    /// A Service of three endpoints that nobody has.
-    private static func makeOther(_ number: Int, _ client: KubernetesClient) async throws {
-        let namespace = number < 10 ? "default" : "crowd"
-        var service = Service(metadata: ObjectMeta(name: "crowd-\(number)", namespace: namespace))
-        service.spec.ports = [ServicePort(port: 80, targetPort: .int(3000))]
-        _ = try await client.create(service)
-        var slice = EndpointSlice(
-            metadata: ObjectMeta(
-                name: "crowd-\(number)-1", namespace: namespace,
-                labels: ["kubernetes.io/service-name": "crowd-\(number)"]))
-        slice.addressType = "IPv4"
-        slice.ports = [EndpointSlicePort(name: "", protocol: "TCP", port: 3000)]
-        slice.endpoints = (0..<3).map {
-            Endpoint(addresses: ["10.0.\((number * 3 + $0) / 250).\((number * 3 + $0) % 250 + 1)"])
-        }
-        _ = try await client.create(slice)
+    /// One change of the pod's readiness, as it was seen on its way.
+    struct Round {
+        var total: Duration
+        var heard: Duration
+        var sliced: Duration
+    }
+
+    private func change(isReady: Bool, _ target: String, _ slices: SliceTimes) async throws -> Round {
+        let knocking = Knocking(target, until: isReady ? .answered : .refused)
+        let (start, time) = (ContinuousClock.now, MicroTime.now())
+        try await setReady(isReady)
+        let outcome = await knocking.end()
+        let slice = await slices.next(isReady: isReady, after: time)
+        return Round(
+            total: max(.zero, outcome - start),
+            heard: .microseconds(max(0, slice.trigger.microseconds - time.microseconds)),
+            sliced: .microseconds(slice.seen.microseconds - slice.trigger.microseconds))
     }
 
     private func setReady(_ isReady: Bool) async throws {
@@ -109,59 +111,50 @@ struct Freshness {
     }
 }
 
-/// Knocks at an address without a pause, on a thread of its own, until the outcome is the one that is waited for.
-private struct Knocking {
-    enum Outcome: Sendable { case answered, refused }
-
-    private let task: Task<ContinuousClock.Instant, any Error>
-
-    init(_ address: String, until outcome: Outcome) {
-        task = Task.detached(priority: .high) {
-            var lastAnswer = ContinuousClock.now
-            while !Task.isCancelled {
-                let sent = ContinuousClock.now
-                let isAnswered = Knock.connects(address, 80)
-                switch (outcome, isAnswered) {
-                case (.answered, true): return ContinuousClock.now
-                case (.refused, true): lastAnswer = sent
-                case (.refused, false): return lastAnswer
-                case (.answered, false): break
-                }
-            }
-            throw CancellationError()
-        }
+extension Freshness.Way {
+    fileprivate mutating func add(_ round: Freshness.Round) {
+        total.add(round.total / .milliseconds(1))
+        heard.add(round.heard / .milliseconds(1))
+        sliced.add(round.sliced / .milliseconds(1))
+        connected.add((round.total - round.heard) / .milliseconds(1))
     }
-
-    /// When the first connection was there, or when the last one was begun.
-    func end() async throws -> ContinuousClock.Instant { try await task.value }
 }
 
-private enum Knock {
-    static func listen(_ address: String, _ port: UInt16) throws -> Int32 {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        var on: Int32 = 1
-        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, 4)
-        guard let target = IPAddress(address), withAddress(target, port, { bind(descriptor, $0, $1) }) == 0,
-            Glibc.listen(descriptor, 4096) == 0
-        else { throw Command.Failure(description: "cannot listen at \(address)") }
-        // Unstructured: ends when the socket is closed.
-        Task.detached {
-            while true {
-                let connection = accept(descriptor, nil, nil)
-                if connection < 0 { return }
-                close(connection)
-            }
-        }
-        return descriptor
+/// When the EndpointSlice of the Service changed: when its controller heard of the cause, and when a watcher saw it.
+private final class SliceTimes: Sendable {
+    struct Change {
+        var isReady: Bool
+        var trigger: MicroTime
+        var seen: MicroTime
     }
 
-    static func connects(_ address: String, _ port: UInt16) -> Bool {
-        guard let target = IPAddress(address) else { return false }
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        defer { close(descriptor) }
-        // Without TIME_WAIT: thousands of connections a second to one address.
-        var linger = linger(l_onoff: 1, l_linger: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
-        return withAddress(target, port) { connect(descriptor, $0, $1) } == 0
+    private let changes: AsyncStream<Change>
+    private let change: AsyncStream<Change>.Continuation
+
+    init() { (changes, change) = AsyncStream.makeStream() }
+
+    func follow(_ client: KubernetesClient) async throws {
+        let watch = try await client.watch(
+            EndpointSlice.self, namespace: "default", labelSelector: "kubernetes.io/service-name=fresh")
+        for try await event in watch {
+            let now = MicroTime.now()
+            switch event {
+            case .added(let slice), .modified(let slice):
+                guard let endpoint = slice.endpoints.first else { continue }
+                let text = slice.metadata.annotations["endpoints.kubernetes.io/last-change-trigger-time"]
+                let trigger = text.flatMap { MicroTime($0) } ?? now
+                change.yield(
+                    Change(isReady: endpoint.conditions.ready == true, trigger: trigger, seen: now))
+            case .deleted, .bookmark, .error: continue
+            }
+        }
+    }
+
+    /// The first change to that state that is seen after `start`.
+    func next(isReady: Bool, after start: MicroTime) async -> Change {
+        for await change in changes where change.isReady == isReady && change.seen >= start {
+            return change
+        }
+        return Change(isReady: isReady, trigger: start, seen: start)
     }
 }

@@ -51,7 +51,8 @@ public final class APIServer: HTTPResponder {
             audit = nil
         }
         let addresses = ServiceAddresses(
-            ranges: ranges, nodePorts: configuration.nodePorts, store: store, now: configuration.now)
+            ranges: ranges, nodePorts: configuration.nodePorts, store: store, metrics: configuration.metrics,
+            now: configuration.now)
         self.addresses = addresses
         let registry = Registry.standard(addresses: addresses, now: configuration.now)
         let metrics = APIMetrics(configuration.metrics)
@@ -104,12 +105,14 @@ public final class APIServer: HTTPResponder {
     /// events go, until cancelled.
     public func run() async throws {
         let expiry = EventExpiry(core: core)
-        let repairer = AddressRepairer(core: core, responder: self)
+        let repairer = repairer()
+        let reporter = AllocationReporter(core: core, addresses: addresses, events: events)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.bootstrap().run() }
             group.addTask { await expiry.run() }
             if let audit { group.addTask { await audit.run() } }
             group.addTask { await repairer.run() }
+            group.addTask { await reporter.run() }
             try await group.waitForAll()
         }
     }
@@ -118,8 +121,14 @@ public final class APIServer: HTTPResponder {
     public func prepare() async throws(APIServerError) {
         try await RoleBootstrap(core: core).run()
         try await bootstrap().makeAll()
-        await AddressRepairer(core: core, responder: self).repairAll()
+        await repairer().repairAll()
         isPrepared.store(true, ordering: .releasing)
+    }
+
+    private var events: ServerEvents { ServerEvents(core: core, responder: self) }
+
+    private func repairer() -> AddressRepairer {
+        AddressRepairer(core: core, addresses: addresses, events: events)
     }
 
     private func bootstrap() -> Bootstrap {

@@ -309,6 +309,13 @@ import Testing
         let wrong = try await send(api, .POST, lease, #"{"metadata":{"name":"n2"}}"#, agent)
         #expect(
             wrong.message.contains("can only access node lease with the same name as the requesting node"))
+        // How far the others are, everybody may watch.
+        #expect(try await api.post(lease, #"{"metadata":{"name":"n2"}}"#).status == 201)
+        #expect(try await api.send(.GET, lease, peer: agent).json["items"]?.arrayValue?.count == 2)
+        let foreign = try await api.send(
+            .PATCH, lease + "/n2", #"{"metadata":{"annotations":{"a":"b"}}}"#,
+            headers: ["content-type": "application/merge-patch+json"], peer: agent)
+        #expect(foreign.status == 403)
     }
 
     @Test func agentsGetTokensForTheirPods() async throws {

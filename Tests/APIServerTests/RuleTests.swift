@@ -94,8 +94,8 @@ import Testing
         #expect(policy.unread == [])
         #expect(policy.clusterRoles.count == 66)
         #expect(policy.clusterRoleBindings.count == 47)
-        #expect(policy.roles.count == 7)
-        #expect(policy.roleBindings.count == 7)
+        #expect(policy.roles.count == 8)
+        #expect(policy.roleBindings.count == 8)
         let names = policy.clusterRoles.map(\.metadata.name)
         #expect(Set(names).count == names.count)
         for binding in policy.clusterRoleBindings {

@@ -13,7 +13,7 @@ package struct DefaultPolicy: Sendable {
 
     package static let standard = DefaultPolicy(
         DefaultRoles.clusterRoles, DefaultRoles.clusterRoleBindings, DefaultRoles.namespaced,
-        DefaultRoles.controllers)
+        DefaultRoles.own, DefaultRoles.controllers)
 
     package init(_ texts: String...) {
         for text in texts {

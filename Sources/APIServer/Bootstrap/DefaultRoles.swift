@@ -203,6 +203,14 @@ package enum DefaultRoles {
         bind system:controller:bootstrap-signer in kube-public ServiceAccount:bootstrap-signer
         """
 
+    /// Beyond upstream's: nodes may watch how far the data planes of others are, which these write on their Leases.
+    /// The node authorizer lets an agent read its own Lease only, here as there.
+    static let own = """
+        role swiftlet:data-plane-revisions in kube-node-lease
+          read coordination.k8s.io leases
+        bind swiftlet:data-plane-revisions in kube-node-lease Group:system:nodes
+        """
+
     static let controllers = """
         controller attachdetach-controller
           list,watch core persistentvolumeclaims,persistentvolumes

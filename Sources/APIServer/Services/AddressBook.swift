@@ -32,6 +32,25 @@ package struct AddressBook: StoreProjection {
     package func isTaken(_ address: NetworkAddress) -> Bool { addresses[address] != nil }
     package func isTaken(port: Int) -> Bool { ports[port] != nil }
 
+    /// Whether several objects have the port: Services, of which one is to be the only one.
+    package func isShared(port: Int) -> Bool { ports[port, default: 0] > 1 }
+
+    /// All ranges, also those from which nothing is to be taken any more.
+    package var allRanges: [NetworkRange] {
+        var result: [NetworkRange] = []
+        for range in ranges.sorted(by: { $0.key < $1.key }).flatMap(\.value.ranges)
+        where !result.contains(range) {
+            result.append(range)
+        }
+        return result
+    }
+
+    /// How many addresses of the range are taken.
+    package func countTaken(in range: NetworkRange) -> Int { addresses.keys.count { range.contains($0) } }
+
+    /// How many ports of the range are taken.
+    package func countTaken(in range: ClosedRange<Int>) -> Int { ports.keys.count { range.contains($0) } }
+
     /// The ranges that new addresses of a family come from. The cluster's first range is the first.
     package func openRanges(of family: String) -> [NetworkRange] {
         let open = ranges.filter(\.value.isOpen).sorted { a, b in

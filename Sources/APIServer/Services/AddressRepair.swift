@@ -13,6 +13,8 @@ package struct AddressRepair {
         package var reason: String
         package var action: String
         package var message: String
+        /// Who says it, as upstream.
+        package var component = "ipallocator-repair-controller"
         /// An object that says something wrong.
         package var delete: IPAddress?
         /// An object that is missing.
@@ -25,15 +27,22 @@ package struct AddressRepair {
         package var service: (ParentReference) -> Service?
         /// All ServiceCIDRs' ranges, also of those that are not ready.
         package var ranges: [NetworkRange]
+        package var nodePorts: ClosedRange<Int>
+        /// The Services that have a node port, if they are several; the eldest first.
+        package var sharing: (_ port: Int) -> [Service]
         package var now: Time
 
         package init(
             address: @escaping (_ name: String) -> IPAddress?,
-            service: @escaping (ParentReference) -> Service?, ranges: [NetworkRange], now: Time
+            service: @escaping (ParentReference) -> Service?, ranges: [NetworkRange],
+            nodePorts: ClosedRange<Int> = 30000...32767,
+            sharing: @escaping (_ port: Int) -> [Service] = { _ in [] }, now: Time
         ) {
             self.address = address
             self.service = service
             self.ranges = ranges
+            self.nodePorts = nodePorts
+            self.sharing = sharing
             self.now = now
         }
     }
@@ -51,9 +60,35 @@ package struct AddressRepair {
 
     package init(_ around: Surroundings) { self.around = around }
 
-    /// Looks whether a Service's addresses are noted as its own.
+    /// Looks whether a Service's addresses are noted as its own, and its node ports nobody else's.
     package mutating func check(_ service: Service) {
         for address in AddressBook.addresses(of: service) { check(service, address) }
+        for port in Set(AddressBook.ports(of: service)).sorted() { check(service, port: port) }
+    }
+
+    /// There is nothing to be repaired about ports: the Services themselves say who has them.
+    private mutating func check(_ service: Service, port: Int) {
+        func find(_ reason: String, _ message: String) {
+            findings.append(
+                Finding(
+                    subject: .init(service), reason: reason, action: "PortAllocation",
+                    message: message + "; please recreate service",
+                    component: "portallocator-repair-controller"))
+        }
+        let range = around.nodePorts
+        if !range.contains(port) {
+            find(
+                "PortOutOfRange",
+                "Port \(port) is not within the port range \(range.lowerBound)-\(range.upperBound)")
+        } else if let first = around.sharing(port).first,
+            first.metadata.namespace != service.metadata.namespace
+                || first.metadata.name != service.metadata.name
+        {
+            find(
+                "PortAlreadyAllocated",
+                "Port \(port) was assigned to multiple services, and "
+                    + "\(first.metadata.namespace)/\(first.metadata.name) had it first")
+        }
     }
 
     private mutating func check(_ service: Service, _ address: NetworkAddress) {

@@ -1,4 +1,3 @@
-import HTTPService
 import KubernetesAPI
 import Logging
 import ObjectStore
@@ -8,15 +7,17 @@ import Synchronization
 /// at start and then for what changes.
 final class AddressRepairer: Sendable {
     private let core: ServerCore
-    private let responder: any HTTPResponder
+    private let addresses: ServiceAddresses
+    private let events: ServerEvents
     /// What was said and could not be repaired: it is said once.
     private let said = Mutex<Set<AddressRepair.Finding>>([])
     private let delays: AsyncStream<Int>
     private let delay: AsyncStream<Int>.Continuation
 
-    init(core: ServerCore, responder: any HTTPResponder) {
+    init(core: ServerCore, addresses: ServiceAddresses, events: ServerEvents) {
         self.core = core
-        self.responder = responder
+        self.addresses = addresses
+        self.events = events
         (delays, delay) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
@@ -103,7 +104,8 @@ final class AddressRepairer: Sendable {
         var repair = AddressRepair(
             .init(
                 address: { [core] in core.find(IPAddress.self, $0) },
-                service: { [self] in service($0) }, ranges: ranges, now: core.now()))
+                service: { [self] in service($0) }, ranges: ranges, nodePorts: addresses.nodePorts,
+                sharing: { [self] in sharing($0) }, now: core.now()))
         look(&repair)
         for finding in repair.findings { await settle(finding) }
         if let seconds = repair.lookAgainAfter { delay.yield(max(seconds, 1)) }
@@ -140,31 +142,22 @@ final class AddressRepairer: Sendable {
     }
 
     private func report(_ finding: AddressRepair.Finding) async {
-        core.logger.warning(
-            "addresses of Services do not agree",
-            metadata: [
-                "object": "\(finding.subject.namespace)/\(finding.subject.name)",
-                "reason": "\(finding.reason)", "message": "\(finding.message)",
-            ])
-        let namespace = finding.subject.namespace.isEmpty ? "default" : finding.subject.namespace
-        let now = core.now()
-        let event = Event(
-            metadata: ObjectMeta(generateName: "\(finding.subject.name).", namespace: namespace),
-            involvedObject: finding.subject, reason: finding.reason, message: finding.message,
-            source: EventSource(component: "ipallocator-repair-controller"), firstTimestamp: now,
-            lastTimestamp: now, count: 1, type: "Warning", action: finding.action,
-            reportingComponent: "ipallocator-repair-controller")
-        _ = await responder.respond(
-            to: HTTPRequest(
-                method: .POST, path: "/api/v1/namespaces/\(namespace)/events",
-                headers: ["content-type": "application/json"], body: .bytes(event.json()),
-                peer: .inProcess(user: "system:apiserver", groups: ["system:masters"])))
+        await events.warn(
+            finding.subject, reason: finding.reason, action: finding.action, message: finding.message,
+            component: finding.component)
     }
 
     // MARK: Reading
 
     private func objects<Object: KubernetesObject>(_ type: Object.Type) -> [Object] {
         core.objects(type, namespace: nil)
+    }
+
+    /// The Services that have one node port, if they are several; the eldest first.
+    private func sharing(_ port: Int) -> [Service] {
+        guard addresses.isShared(port: port) else { return [] }
+        return objects(Service.self).filter { AddressBook.ports(of: $0).contains(port) }
+            .sorted(by: Self.isOlder)
     }
 
     private func service(_ parent: ParentReference) -> Service? {

@@ -11,6 +11,11 @@ struct Allocation {
     /// What this one is given.
     private(set) var addresses: Set<NetworkAddress> = []
     private(set) var ports: Set<Int> = []
+    /// What was asked for by number, whether it is given or not.
+    private var askedAddresses: Set<NetworkAddress> = []
+    private var askedPorts: Set<Int> = []
+    /// Why this one is not given what it needs; nil when it is.
+    private(set) var refusal: AllocationRefusal.Cause?
 
     init(
         book: AddressBook, pendingAddresses: Set<NetworkAddress>, pendingPorts: Set<Int>,
@@ -21,6 +26,12 @@ struct Allocation {
         self.pendingPorts = pendingPorts
         self.nodePorts = nodePorts
     }
+
+    func scope(of address: NetworkAddress) -> AllocatorMetrics.Scope {
+        askedAddresses.contains(address) ? .asked : .drawn
+    }
+
+    func scope(of port: Int) -> AllocatorMetrics.Scope { askedPorts.contains(port) ? .asked : .drawn }
 
     // MARK: Addresses
 
@@ -50,6 +61,7 @@ struct Allocation {
         for (index, family) in service.spec.ipFamilies.enumerated()
         where index < wanted.count && wanted[index].isEmpty {
             guard let address = draw(family) else {
+                refusal = .addressesFull(family: family)
                 throw .internalError("failed to allocate a serviceIP: range is full")
             }
             service.spec.clusterIPs[index] = address.description
@@ -59,10 +71,15 @@ struct Allocation {
 
     /// Why the address cannot be had; nil when it was taken.
     private mutating func take(_ address: NetworkAddress) -> String? {
+        askedAddresses.insert(address)
         guard book.openRanges(of: address.family).contains(where: { $0.contains(address) }) else {
+            refusal = .addressOutOfRange(address)
             return "the provided network does not match the current range"
         }
-        guard isFree(address) else { return "provided IP is already allocated" }
+        guard isFree(address) else {
+            refusal = .addressTaken(address)
+            return "provided IP is already allocated"
+        }
         addresses.insert(address)
         return nil
     }
@@ -100,6 +117,7 @@ struct Allocation {
         let wanted = service.spec.healthCheckNodePort
         if wanted == 0 {
             guard let port = drawPort() else {
+                refusal = .portsFull
                 throw .internalError("failed to allocate a HealthCheck NodePort 0: range is full")
             }
             service.spec.healthCheckNodePort = port
@@ -132,6 +150,7 @@ struct Allocation {
                 continue
             }
             guard let number = drawPort() else {
+                refusal = .portsFull
                 throw .internalError("failed to allocate a nodePort: range is full")
             }
             service.spec.ports[index].nodePort = number
@@ -140,11 +159,16 @@ struct Allocation {
 
     /// Why the port cannot be had; nil when it was taken.
     private mutating func take(port: Int) -> String? {
+        askedPorts.insert(port)
         guard nodePorts.contains(port) else {
+            refusal = .portOutOfRange(port)
             return "provided port is not in the valid range. The range of valid ports is "
                 + "\(nodePorts.lowerBound)-\(nodePorts.upperBound)"
         }
-        guard isFree(port: port) else { return "provided port is already allocated" }
+        guard isFree(port: port) else {
+            refusal = .portTaken(port)
+            return "provided port is already allocated"
+        }
         ports.insert(port)
         return nil
     }

@@ -1,6 +1,7 @@
 import KubernetesAPI
 import ObjectStore
 import Synchronization
+import Telemetry
 
 /// Gives out Service addresses and node ports.
 ///
@@ -23,22 +24,35 @@ package final class ServiceAddresses: Sendable {
     private let store: ObjectStore
     private let now: @Sendable () -> Time
     private let book: ProjectionFollower<AddressBook>
+    private let metrics: AllocatorMetrics
     /// What was given out and is not committed yet.
     private let pending = Mutex(Taken())
+    /// What could not be given out, for who tells people; of very much only the newest.
+    let refusals: AsyncStream<AllocationRefusal>
+    private let refusal: AsyncStream<AllocationRefusal>.Continuation
 
     package init(
         ranges: [NetworkRange], nodePorts: ClosedRange<Int> = 30000...32767, store: ObjectStore,
-        now: @escaping @Sendable () -> Time
+        metrics registry: MetricRegistry = MetricRegistry(), now: @escaping @Sendable () -> Time
     ) {
         self.ranges = ranges
         self.nodePorts = nodePorts
         self.store = store
         self.now = now
-        book = ProjectionFollower(store)
+        let book = ProjectionFollower<AddressBook>(store)
+        self.book = book
+        metrics = AllocatorMetrics(registry, nodePorts: nodePorts) { book.current() }
+        (refusals, refusal) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(64))
     }
 
     /// The families of the cluster, the first one that of Services which do not say.
     package var families: [String] { ranges.map(\.family) }
+
+    /// The ranges that new addresses of a family come from.
+    func openRanges(of family: String) -> [NetworkRange] { book.current().openRanges(of: family) }
+
+    /// Whether several Services have the node port.
+    func isShared(port: Int) -> Bool { book.current().isShared(port: port) }
 
     /// The first address of the first range: where the API server answers as `kubernetes.default`.
     package var first: NetworkAddress? { ranges.first?.address(at: 1) }
@@ -64,9 +78,11 @@ package final class ServiceAddresses: Sendable {
                 try draft.takeAddresses(&changed, old: old)
                 try draft.takePorts(&changed, old: old)
             } catch {
+                if !isDryRun { note(draft, old ?? changed) }
                 return .failure(error)
             }
             if !isDryRun {
+                metrics.count(draft)
                 pending.addresses.formUnion(draft.addresses)
                 pending.ports.formUnion(draft.ports)
             }
@@ -89,6 +105,18 @@ package final class ServiceAddresses: Sendable {
             throw error
         }
         return Reservation(companions: companions, confirm: settle, cancel: settle)
+    }
+
+    /// Counts what was refused, and passes it on to who tells people.
+    private func note(_ draft: Allocation, _ service: Service) {
+        metrics.count(draft)
+        guard let cause = draft.refusal else { return }
+        refusal.yield(
+            AllocationRefusal(
+                service: ObjectReference(
+                    kind: Service.resource.kind, namespace: service.metadata.namespace,
+                    name: service.metadata.name, uid: service.metadata.uid,
+                    apiVersion: Service.resource.apiVersion), cause: cause))
     }
 
     /// What is to be deleted together with a Service.

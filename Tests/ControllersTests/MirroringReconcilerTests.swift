@@ -20,6 +20,17 @@ struct MirroringReconcilerTests {
             metadata: ObjectMeta(name: "web", namespace: "default"), spec: ServiceSpec(selector: selector))
     }
 
+    @Test("Of a subset a thousand addresses are mirrored, and the others counted")
+    func tooMany() {
+        var large = subset
+        large.addresses = (0..<1200).map { EndpointAddress(ip: "10.0.\($0 / 250).\($0 % 250 + 1)") }
+        let object = endpoints([subset, large])
+        #expect(MirroringReconciler.leftOut(of: object) == 201)
+        let changes = MirroringReconciler.reconcile(object, existing: [])
+        #expect(changes.create.reduce(0) { $0 + $1.endpoints.count } == 1003)
+        #expect(MirroringReconciler.leftOut(of: endpoints([subset])) == 0)
+    }
+
     @Test("A slice for each family and set of ports, labelled and owned")
     func create() throws {
         var object = endpoints([subset])

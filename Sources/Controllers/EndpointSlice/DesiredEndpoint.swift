@@ -69,7 +69,7 @@ struct EndpointSource: Sendable {
     }
 
     /// The older annotation has precedence over the field, as upstream.
-    private var asksForTopologyMode: Bool {
+    var asksForTopologyMode: Bool {
         let annotations = service.metadata.annotations
         let mode =
             annotations["service.kubernetes.io/topology-aware-hints"]

@@ -13,6 +13,8 @@ final class EndpointSliceController: QueueingController {
     private let pods: Informer<Pod>
     private let nodes: Informer<Node>
     private let slices: Informer<EndpointSlice>
+    private let recorder: EventRecorder
+    private let metrics = SliceMetrics("endpoint_slice_controller")
     private let fence = Mutex(WriteFence<NamespacedName>())
     private let triggers = Mutex([NamespacedName: MicroTime]())
 
@@ -22,6 +24,7 @@ final class EndpointSliceController: QueueingController {
         pods = context.informers.informer(Pod.self)
         nodes = context.informers.informer(Node.self)
         slices = context.informers.informer(EndpointSlice.self)
+        recorder = context.recorder("endpoint-slice-controller")
     }
 
     func subscribe() {
@@ -75,23 +78,50 @@ final class EndpointSliceController: QueueingController {
         guard let service = services.get(namespace: key.namespace, name: key.name) else {
             // The garbage collector takes the slices of a Service that is gone.
             fence.withLock { $0.forget(key) }
+            metrics.forget(key)
             triggers.withLock { $0[key] = nil }
             return
         }
         // Services without a selector, and names elsewhere, have no endpoints of ours.
-        guard !service.spec.selector.isEmpty, service.spec.type != "ExternalName" else { return }
-        if fence.withLock({ $0.isBehind(key, cache: slices.resourceVersion) }) { return }
-        let trigger = triggers.withLock { $0.removeValue(forKey: key) }
-        let changes = EndpointSliceReconciler().reconcile(
-            service, pods: pods.list(selectedBy: service), nodes: EndpointNodes(nodes.list()),
-            existing: slices.list(of: key, managedBy: EndpointSliceReconciler.manager), trigger: trigger)
+        guard !service.spec.selector.isEmpty, service.spec.type != "ExternalName" else {
+            metrics.forget(key)
+            triggers.withLock { $0[key] = nil }
+            return
+        }
+        if fence.withLock({ $0.isBehind(key, cache: slices.resourceVersion) }) {
+            metrics.ended(.stale)
+            return
+        }
+        let cause = triggers.withLock { $0.removeValue(forKey: key) }
+        let pods = pods.list(selectedBy: service)
+        // The cache shows a change a moment before its event brings the key here: what finds it first, on another
+        // account, has seen it now.
+        let trigger = cause ?? MicroTime.now()
+        let reconciler = EndpointSliceReconciler()
+        let existing = slices.list(of: key, managedBy: EndpointSliceReconciler.manager)
+        let changes = reconciler.reconcile(
+            service, pods: pods, nodes: EndpointNodes(nodes.list()), existing: existing, trigger: trigger)
         do {
             try await write(changes, for: key)
+            metrics.reconciled(
+                key, service, changes, existing: existing, capacity: reconciler.maxEndpointsPerSlice)
+            metrics.ended(.success)
         } catch {
+            metrics.ended(.error)
+            tell(service, error)
             // The cause is not served yet; it is measured from when it came.
-            if let trigger { triggers.withLock { $0[key] = min($0[key] ?? trigger, trigger) } }
+            triggers.withLock { $0[key] = min($0[key] ?? trigger, trigger) }
             throw error
         }
+    }
+
+    /// Tells people, unless somebody else was only quicker, or the namespace is about to go.
+    private func tell(_ service: Service, _ error: any Error) {
+        guard !Task.isCancelled, !error.passes else { return }
+        recorder.record(
+            service, type: EventRecorder.warning, reason: "FailedToUpdateEndpointSlices",
+            message: "Error updating Endpoint Slices for Service \(service.metadata.namespace)/"
+                + "\(service.metadata.name): \(error)")
     }
 
     private func write(_ changes: EndpointSliceChanges, for key: NamespacedName) async throws {

@@ -12,6 +12,10 @@ final class MirroringController: QueueingController {
     private let services: Informer<Service>
     private let endpoints: Informer<Endpoints>
     private let slices: Informer<EndpointSlice>
+    private let recorder: EventRecorder
+    private let metrics = SliceMetrics("endpoint_slice_mirroring_controller")
+    /// Of how many addresses people were told that they are left out, by the Endpoints' name.
+    private let told = Mutex<[NamespacedName: Int]>([:])
     private let fence = Mutex(WriteFence<NamespacedName>())
 
     init(_ context: ControllerContext) {
@@ -19,6 +23,7 @@ final class MirroringController: QueueingController {
         services = context.informers.informer(Service.self)
         endpoints = context.informers.informer(Endpoints.self)
         slices = context.informers.informer(EndpointSlice.self)
+        recorder = context.recorder("endpoint-slice-mirroring-controller")
     }
 
     func subscribe() {
@@ -53,18 +58,52 @@ final class MirroringController: QueueingController {
     }
 
     func reconcile(_ key: NamespacedName) async throws {
-        if fence.withLock({ $0.isBehind(key, cache: slices.resourceVersion) }) { return }
+        if fence.withLock({ $0.isBehind(key, cache: slices.resourceVersion) }) {
+            metrics.ended(.stale)
+            return
+        }
         let existing = slices.list(of: key, managedBy: MirroringReconciler.manager)
         guard let object = endpoints.get(namespace: key.namespace, name: key.name) else {
             // The garbage collector takes the mirror of what is gone.
             fence.withLock { $0.forget(key) }
+            told.withLock { $0[key] = nil }
+            metrics.forget(key)
             return
         }
         let service = services.get(namespace: key.namespace, name: key.name)
+        let isMirrored = MirroringReconciler.mirrors(object, of: service)
         let changes =
-            MirroringReconciler.mirrors(object, of: service)
+            isMirrored
             ? MirroringReconciler.reconcile(object, existing: existing)
             : EndpointSliceChanges(delete: existing)
+        tell(object, leftOut: isMirrored ? MirroringReconciler.leftOut(of: object) : 0)
+        do {
+            try await write(changes, for: key)
+        } catch {
+            metrics.ended(.error)
+            throw error
+        }
+        guard isMirrored || !changes.isEmpty else { return }
+        metrics.reconciled(
+            key, nil, changes, existing: existing, capacity: MirroringReconciler.capacity)
+        metrics.ended(.success)
+    }
+
+    private func tell(_ object: Endpoints, leftOut count: Int) {
+        let isNews = told.withLock { told in
+            let before = told[object.key] ?? 0
+            told[object.key] = count == 0 ? nil : count
+            return count > 0 && before != count
+        }
+        guard isNews else { return }
+        recorder.record(
+            object, type: EventRecorder.warning, reason: "TooManyAddressesToMirror",
+            message:
+                "A max of \(MirroringReconciler.capacity) addresses can be mirrored to EndpointSlices per "
+                + "Endpoints subset. \(count) addresses were skipped")
+    }
+
+    private func write(_ changes: EndpointSliceChanges, for key: NamespacedName) async throws {
         for slice in changes.create {
             let created = try await context.client.create(slice)
             fence.withLock { $0.note(created.metadata.resourceVersion, for: key) }

@@ -25,6 +25,13 @@ package enum MirroringReconciler {
             && endpoints.metadata.annotations[leaderAnnotation] == nil
     }
 
+    /// How many addresses are too many to be mirrored.
+    package static func leftOut(of endpoints: Endpoints) -> Int {
+        endpoints.subsets.reduce(0) {
+            $0 + max(0, $1.addresses.count + $1.notReadyAddresses.count - capacity)
+        }
+    }
+
     /// - Parameter existing: the slices that this controller manages for the Service.
     package static func reconcile(_ endpoints: Endpoints, existing: [EndpointSlice]) -> EndpointSliceChanges {
         var changes = EndpointSliceChanges()

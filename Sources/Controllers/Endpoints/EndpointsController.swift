@@ -10,12 +10,14 @@ final class EndpointsController: QueueingController {
     private let services: Informer<Service>
     private let pods: Informer<Pod>
     private let endpoints: Informer<Endpoints>
+    private let recorder: EventRecorder
 
     init(_ context: ControllerContext) {
         self.context = context
         services = context.informers.informer(Service.self)
         pods = context.informers.informer(Pod.self)
         endpoints = context.informers.informer(Endpoints.self)
+        recorder = context.recorder("endpoint-controller")
     }
 
     func subscribe() {
@@ -50,16 +52,29 @@ final class EndpointsController: QueueingController {
         let desired = EndpointsReconciler.reconcile(
             service, pods: pods.list(selectedBy: service), existing: existing, trigger: context.now())
         guard let desired else { return }
-        if existing == nil {
-            do {
+        do {
+            if existing == nil {
                 _ = try await context.client.create(desired)
-            } catch let error as APIError where error.isAlreadyExists {
-                // Ours from a moment ago; the cache has yet to see it, and its event comes back here.
-                return
+            } else {
+                _ = try await context.client.update(desired)
             }
-        } else {
-            _ = try await context.client.update(desired)
+        } catch let error as APIError where existing == nil && error.isAlreadyExists {
+            // Ours from a moment ago; the cache has yet to see it, and its event comes back here.
+            return
+        } catch {
+            if !Task.isCancelled, !error.passes { tell(desired, isNew: existing == nil, error) }
+            throw error
         }
+    }
+
+    private func tell(_ endpoints: Endpoints, isNew: Bool, _ error: any Error) {
+        let name = "\(endpoints.metadata.namespace)/\(endpoints.metadata.name)"
+        recorder.record(
+            endpoints, type: EventRecorder.warning,
+            reason: isNew ? "FailedToCreateEndpoint" : "FailedToUpdateEndpoint",
+            message: isNew
+                ? "Failed to create endpoint for service \(name): \(error)"
+                : "Failed to update endpoint \(name): \(error)")
     }
 
     /// Endpoints have no owner reference, for reasons of age: what we made for a Service that is gone, we remove.

@@ -113,6 +113,16 @@ extension InformerEvent {
     }
 }
 
+extension Error {
+    /// Whether it says no more than that what was to be changed is not what it was: it changed, or went, or its
+    /// namespace is about to.
+    var passes: Bool {
+        guard let error = self as? APIError else { return false }
+        return error.isConflict || error.isNotFound || error.isAlreadyExists
+            || error.status.details?.causes.contains { $0.reason == "NamespaceTerminating" } == true
+    }
+}
+
 /// Whether a label selector selects an object with these labels. Nil selects nothing, an empty one everything.
 func selects(_ selector: LabelSelector?, _ labels: [String: String]) -> Bool {
     guard let selector, let compiled = try? Selector(selector) else { return false }

@@ -60,6 +60,68 @@ extension EndToEndTests {
             try await expect("kubectl delete service theirs")
         }
 
+        @Test("A node port that is taken is told on the Service that wanted it")
+        func portTaken() async throws {
+            try await Cluster.shared.up()
+            try await expect("kubectl create service nodeport holder --tcp=80 --node-port=30123")
+            try await expect("kubectl create service clusterip wanting --tcp=80")
+            let patch = #"{"spec":{"type":"NodePort","ports":[{"name":"80","port":80,"nodePort":30123}]}}"#
+            let refused = try await Shell.run("kubectl patch service wanting --patch '\(patch)'")
+            #expect(refused.error.contains("provided port is already allocated"), "\(refused)")
+            try await eventually("kubectl describe service wanting") {
+                $0.output.contains("PortAlreadyAllocated")
+                    && $0.output.contains("node port 30123 is taken by Service default/holder")
+            }
+            try await expect("kubectl delete service holder wanting")
+        }
+
+        @Test("Load balancers that ask at the health check node port hear of this node's endpoints")
+        func healthCheckNodePort() async throws {
+            try await Cluster.shared.up()
+            try await expect("kubectl create deployment counted --image=web:1.0 --replicas=2")
+            try await expect(
+                apply(
+                    service(
+                        "counted",
+                        "type: LoadBalancer\n  externalTrafficPolicy: Local\n  selector: {app: counted}",
+                        port: 8091)))
+            try await expect("kubectl rollout status deployment/counted --timeout=120s")
+            let port = try await expect(
+                "kubectl get service counted -o jsonpath='{.spec.healthCheckNodePort}'"
+            ).output
+            let node = try await expect(
+                "kubectl get nodes -o jsonpath='{.items[0].status.addresses[?(@.type==\"InternalIP\")].address}'"
+            ).output
+            let ask =
+                "curl --silent --max-time 5 --write-out ' status %{http_code}' http://\(node):\(port)/healthz"
+            try await eventually(ask) {
+                $0.output.contains(#""localEndpoints": 2"#) && $0.output.contains("status 200")
+                    && $0.output.contains(#""serviceProxyHealthy": true"#)
+            }
+            try await expect("kubectl scale deployment/counted --replicas=1")
+            try await eventually(ask) {
+                $0.output.contains(#""localEndpoints": 1"#) && $0.output.contains("status 200")
+            }
+            try await expect("kubectl scale deployment/counted --replicas=0")
+            try await eventually(ask) {
+                $0.output.contains(#""localEndpoints": 0"#) && $0.output.contains("status 503")
+            }
+            try await expect("kubectl delete service/counted deployment/counted")
+            // Nobody is asked any more.
+            try await eventually(ask) { $0.status != 0 }
+        }
+
+        @Test("What swiftlet status says of a node whose proxy lags, and has caught up")
+        func lag() async throws {
+            try await Cluster.shared.up()
+            let folder = try ScratchFolder("lag")
+            let outcome = try await expect(
+                "bash Tests/EndToEnd/lagging_proxy.sh \(folder.path)",
+                environment: ["SWIFTLET": Cluster.swiftlet])
+            withExtendedLifetime(folder) {}
+            #expect(outcome.lines.last == "it lagged, and caught up")
+        }
+
         @Test("The address range grows, and shrinks only when nobody has an address from it")
         func rangeGrows() async throws {
             try await Cluster.shared.up()

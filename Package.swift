@@ -265,7 +265,7 @@ let package = Package(
                 "KubernetesAPI", "KubernetesClient", "KubernetesJSON", "HTTPService", "CLinux", "APILoad",
                 "BenchmarkSupport", yams,
             ],
-            path: "Tests/EndToEnd", exclude: ["python_client.py", "standalone_proxy.sh"],
+            path: "Tests/EndToEnd", exclude: ["python_client.py", "standalone_proxy.sh", "lagging_proxy.sh"],
             swiftSettings: strict),
     ]
 )

@@ -240,8 +240,7 @@ let package = Package(
             "NodeAgent",
             [
                 "KubernetesAPI", "KubernetesClient", "KubernetesJSON", "ContainerRuntime", "HTTPService",
-                nioPosix,
-                logging,
+                "ScenarioFiles", nioPosix, logging, yams,
             ]),
         tests("ContainerRuntime", ["KubernetesJSON", nioCore, nioPosix]),
         tests("PodNetwork", ["KubernetesJSON", "Netlink", logging]),

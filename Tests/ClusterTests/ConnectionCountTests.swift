@@ -45,6 +45,20 @@ struct ConnectionCountTests {
         #expect(count([connection(17, state: nil, left: 1)]).open == 0)
     }
 
+    @Test("A pod is unused when nothing is open, recent, or a flow of datagrams")
+    func unused() {
+        #expect(count([]).areOver)
+        #expect(count([connection(state: 7, left: 100)]).areOver)
+        #expect(!count([connection(state: 7, left: 119)]).areOver)
+        #expect(!count([connection(state: 1, left: 1)]).areOver)
+        #expect(!count([connection(17, state: nil, left: 1)]).areOver)
+        #expect(count([connection(from: node, to: pod)]).areOver)
+        #expect(
+            ConnectionCount(ports: [3000], nodeAddresses: [node])
+                .open([connection(), connection(state: 7), connection(from: node, to: pod)])
+                == [connection()])
+    }
+
     @Test("What ended in the last two seconds shows that the pod is in use")
     func recent() {
         #expect(count([connection()]).areRecent)

@@ -184,9 +184,16 @@ struct KernelTests {
         other = wanted
         other.replySource = IPAddress("127.0.0.2")
         #expect(try tracking.connections(other).isEmpty)
+        other = wanted
+        other.isAnswered = true
+        #expect(try tracking.connections(other).isEmpty)
+        other.isAnswered = false
+        #expect(try tracking.connections(other).count == 1)
+        #expect(try tracking.current(found).map(\.original) == found.map(\.original))
         #expect(try tracking.forget(found) == 1)
         #expect(try tracking.connections(wanted).isEmpty)
         #expect(try tracking.forget(found) == 0)
+        #expect(try tracking.current(found).isEmpty)
     }
 }
 

@@ -56,6 +56,41 @@ struct TerminationGatesTests {
                 == Decision(reports: [.drained(after: .milliseconds(100))], next: .open))
     }
 
+    @Test("A pod that nobody uses does not wait for what is cut off, one that is used does")
+    func looksAhead() {
+        var unused = Walk()
+        _ = unused.meet(.reached)
+        #expect(
+            unused.meet(.leaving, after: .milliseconds(3)) == Decision(next: .wait(.milliseconds(2))))
+        // Woken early, it waits for the rest.
+        #expect(
+            unused.meet(.leaving, after: .milliseconds(1)) == Decision(next: .wait(.milliseconds(1))))
+        #expect(unused.meet(.leaving, after: .milliseconds(1)) == Decision(next: .count))
+        #expect(
+            unused.meet(.leaving, PodConnections(), after: .milliseconds(9))
+                == Decision(
+                    reports: [.confirmed(after: .milliseconds(3)), .drained(after: .milliseconds(14))],
+                    next: .open))
+        for use in [
+            PodConnections(open: 1), PodConnections(areRecent: true), PodConnections(mayGoOn: true),
+        ] {
+            var used = Walk()
+            _ = used.meet(.leaving)
+            #expect(used.meet(.leaving, after: .milliseconds(2)) == Decision(next: .count))
+            #expect(
+                used.meet(.leaving, use, after: .milliseconds(8))
+                    == Decision(next: .wait(.milliseconds(4990))))
+            #expect(used.meet(.leaving, after: .milliseconds(1)).next == .wait(.milliseconds(4989)))
+            #expect(
+                used.meet(.left, after: .milliseconds(9))
+                    == Decision(reports: [.confirmed(after: .milliseconds(20))], next: .count))
+        }
+        var back = Walk()
+        _ = back.meet(.leaving)
+        _ = back.meet(.lastResort, after: .milliseconds(5))
+        #expect(back.meet(.leaving) == Decision(next: .wait(.milliseconds(2))))
+    }
+
     @Test("An endpoint that leaves altogether has been confirmed too")
     func leaves() {
         var walk = Walk()

@@ -23,4 +23,21 @@ public struct ScenarioFiles: Sendable {
         }
         self.names = names.sorted()
     }
+
+    /// The text of one of them.
+    public func contents(of name: String) throws -> String {
+        struct Unreadable: Error { let path: String }
+        let path = "\(folder)/\(name)"
+        let descriptor = open(path, O_RDONLY)
+        guard descriptor >= 0 else { throw Unreadable(path: path) }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            let count = read(descriptor, &buffer, buffer.count)
+            guard count > 0 else { break }
+            bytes += buffer[..<count]
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
 }

@@ -306,7 +306,9 @@ import Testing
             changes.entries[entry("10.96.0.\(number)")] = .init(
                 old: .spread(backends("10.0.0.\(number)")), new: nil)
         }
-        #expect(StaleConnections(changes).questions == [ConnectionFilter(transportProtocol: 6)])
+        #expect(
+            StaleConnections(changes).questions
+                == [ConnectionFilter(transportProtocol: 6, isAnswered: false)])
     }
 }
 

@@ -82,7 +82,7 @@ package struct RolloutPicture: Sendable, Hashable {
         case .apart, .unknown: return pod.isTerminating ? "nothing" : "nothing yet"
         case .reached: return "new connections"
         case .lastResort: return "for want of others"
-        case .left: return pod.isTerminating ? "leaving" : "nothing yet"
+        case .left, .leaving: return pod.isTerminating ? "leaving" : "nothing yet"
         }
     }
 

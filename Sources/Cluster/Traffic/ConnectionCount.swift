@@ -26,15 +26,30 @@ package struct ConnectionCount: Sendable {
     package func count(_ connections: [TrackedConnection]) -> PodConnections {
         var result = PodConnections()
         for connection in connections where isForService(connection) {
-            if connection.original.transportProtocol == 6, let state = connection.tcpState {
-                // Half closed is over for whoever closed; what is still under way needs no container.
-                if state == TrackingTimeouts.opening || state == TrackingTimeouts.established {
-                    result.open += 1
-                }
-            }
+            if Self.isOpen(connection) { result.open += 1 }
+            if Self.mayGoOn(connection) { result.mayGoOn = true }
             if timeouts.age(of: connection).map({ $0 <= Self.recent }) ?? false { result.areRecent = true }
         }
         return result
+    }
+
+    /// Those that hold a pod up.
+    package func open(_ connections: [TrackedConnection]) -> [TrackedConnection] {
+        connections.filter { isForService($0) && Self.isOpen($0) }
+    }
+
+    /// Half closed is over for whoever closed; what is still under way needs no container.
+    private static func isOpen(_ connection: TrackedConnection) -> Bool {
+        guard connection.original.transportProtocol == 6, let state = connection.tcpState else {
+            return false
+        }
+        return state == TrackingTimeouts.opening || state == TrackingTimeouts.established
+    }
+
+    /// Whether a client may send more on it.
+    private static func mayGoOn(_ connection: TrackedConnection) -> Bool {
+        guard connection.original.transportProtocol == 6, let state = connection.tcpState else { return true }
+        return state <= TrackingTimeouts.established
     }
 
     /// How many are open or carried a packet in the last seconds: what a pod has to do at present.

@@ -15,9 +15,16 @@ final class ServiceTraffic: PodTraffic, DataPlaneView {
     private struct State {
         /// As the API has them.
         var latest = EndpointView()
-        /// As the proxy has confirmed them.
+        /// As new connections meet them.
+        var committed = EndpointView()
+        /// As all connections do: those that must not go on have been cut off.
         var settled = EndpointView()
         var isKnown = false
+        /// The families in which pods are or have been endpoints, by uid; of others there is nothing to look for.
+        var families: [String: Set<Netlink.IPAddress.Family>] = [:]
+        /// The connections that a pod waits for, by its uid. Nothing new comes to such a pod, so that they can be
+        /// looked up one by one until they have ended.
+        var awaited: [String: [TrackedConnection]] = [:]
         var watchers: [Int: AsyncStream<Void>.Continuation] = [:]
         var nextWatcher = 0
         var handlers: [@Sendable (NamespacedName) -> Void] = []
@@ -36,8 +43,15 @@ final class ServiceTraffic: PodTraffic, DataPlaneView {
     private let tracking = Mutex<ConnectionTracking?>(nil)
     private let timeouts = TrackingTimeouts.read()
     private let state = Mutex(State())
-    private let queue: AsyncStream<Change>
-    private let enqueue: AsyncStream<Change>.Continuation
+    private let queues: [Follower]
+    private let enqueue: [AsyncStream<Change>.Continuation]
+
+    /// What keeps one view up with the proxy.
+    private struct Follower {
+        var stage: DataPlaneRevision.Stage
+        var view: WritableKeyPath<State, EndpointView> & Sendable
+        var changes: AsyncStream<Change>
+    }
 
     init(
         informers: InformerSet, dataPlane: DataPlaneRevision, nodeAddresses: Set<Netlink.IPAddress>,
@@ -47,7 +61,13 @@ final class ServiceTraffic: PodTraffic, DataPlaneView {
         self.dataPlane = dataPlane
         self.nodeAddresses = nodeAddresses
         self.logger = logger
-        (queue, enqueue) = AsyncStream.makeStream()
+        let (committing, committed) = AsyncStream.makeStream(of: Change.self)
+        let (settling, settled) = AsyncStream.makeStream(of: Change.self)
+        queues = [
+            Follower(stage: .committed, view: \.committed, changes: committing),
+            Follower(stage: .settled, view: \.settled, changes: settling),
+        ]
+        enqueue = [committed, settled]
         let slices = informers.informer(EndpointSlice.self)
         slices.subscribe { [weak self, weak slices] event in
             switch event {
@@ -61,40 +81,54 @@ final class ServiceTraffic: PodTraffic, DataPlaneView {
     private func note(_ change: Change) {
         state.withLock { state in
             switch change {
-            case .set(let slice): state.latest.set(slice)
+            case .set(let slice):
+                state.latest.set(slice)
+                let family: Netlink.IPAddress.Family = slice.addressType == "IPv6" ? .ipv6 : .ipv4
+                for pod in slice.endpoints.compactMap(\.targetRef) where pod.kind == "Pod" {
+                    state.families[pod.uid, default: []].insert(family)
+                }
             case .removed(let slice): state.latest.remove(slice)
             case .complete: break
             }
         }
-        enqueue.yield(change)
+        for queue in enqueue { queue.yield(change) }
         wakeWatchers()
     }
 
     /// Follows the proxy until the task is cancelled.
     func run() async {
-        for await change in queue {
-            switch change {
-            case .set(let slice):
-                guard await settle(slice.metadata.resourceVersion) else { return }
-                let (risen, handlers) = state.withLock { ($0.settled.set(slice), $0.handlers) }
-                for pod in risen {
-                    let name = NamespacedName(namespace: slice.metadata.namespace, name: pod)
-                    for handler in handlers { handler(name) }
+        await withTaskGroup(of: Void.self) { group in
+            for follower in queues { group.addTask { await self.run(follower) } }
+        }
+    }
+
+    private func run(_ follower: Follower) async {
+        for await change in follower.changes {
+            let revision =
+                switch change {
+                case .set(let slice), .removed(let slice): slice.metadata.resourceVersion
+                case .complete(let revision): revision
                 }
-            case .removed(let slice):
-                guard await settle(slice.metadata.resourceVersion) else { return }
-                state.withLock { $0.settled.remove(slice) }
-            case .complete(let revision):
-                guard await settle(revision) else { return }
-                state.withLock { $0.isKnown = true }
+            guard await dataPlane.wait(for: UInt64(revision) ?? 0, of: .endpointSlices, follower.stage) else {
+                return
             }
+            take(change, follower)
             wakeWatchers()
         }
     }
 
-    /// - Returns: false when the task was cancelled before.
-    private func settle(_ revision: String) async -> Bool {
-        await dataPlane.wait(for: UInt64(revision) ?? 0, of: .endpointSlices, .settled)
+    private func take(_ change: Change, _ follower: Follower) {
+        switch change {
+        case .set(let slice):
+            let (risen, handlers) = state.withLock { ($0[keyPath: follower.view].set(slice), $0.handlers) }
+            guard follower.stage == .committed else { return }
+            for pod in risen {
+                let name = NamespacedName(namespace: slice.metadata.namespace, name: pod)
+                for handler in handlers { handler(name) }
+            }
+        case .removed(let slice): state.withLock { $0[keyPath: follower.view].remove(slice) }
+        case .complete: if follower.stage == .settled { state.withLock { $0.isKnown = true } }
+        }
     }
 
     private func wakeWatchers() {
@@ -109,7 +143,8 @@ final class ServiceTraffic: PodTraffic, DataPlaneView {
             let uid = pod.metadata.uid
             // Before the proxy has taken over, what it will do is what the API says, or has said before.
             guard state.isKnown else { return .unknown }
-            return max(state.latest.standing(of: uid), state.settled.standing(of: uid))
+            let now = max(state.latest.standing(of: uid), state.committed.standing(of: uid))
+            return now <= .left && state.settled.standing(of: uid) > .left ? .leaving : now
         }
     }
 
@@ -136,15 +171,23 @@ final class ServiceTraffic: PodTraffic, DataPlaneView {
         }
     }
 
+    /// The pod's addresses at which Services reach it.
+    private func addresses(of pod: Pod) -> [Netlink.IPAddress] {
+        let families = state.withLock { $0.families[pod.metadata.uid] ?? [] }
+        return pod.status.podIPs.compactMap { Netlink.IPAddress($0.ip) }.filter {
+            families.contains($0.family)
+        }
+    }
+
     /// Shell: `conntrack --delete --reply-src ADDRESS`
     func forgetConnections(to pod: Pod) async {
         do {
-            let tracking = try opened()
-            for address in pod.status.podIPs.compactMap({ Netlink.IPAddress($0.ip) })
-            where !nodeAddresses.contains(address) {
-                let left = try tracking.connections(
-                    ConnectionFilter(replySource: address), family: address.family)
-                _ = try tracking.forget(left)
+            for address in addresses(of: pod) where !nodeAddresses.contains(address) {
+                try opened().forget(ConnectionFilter(replySource: address), family: address.family)
+            }
+            state.withLock { state in
+                state.families[pod.metadata.uid] = nil
+                state.awaited[pod.metadata.uid] = nil
             }
         } catch {
             logger.warning(
@@ -154,22 +197,30 @@ final class ServiceTraffic: PodTraffic, DataPlaneView {
     }
 
     func connections(to pod: Pod) async throws -> PodConnections {
-        let ports = state.withLock {
-            $0.latest.ports(of: pod.metadata.uid).union($0.settled.ports(of: pod.metadata.uid))
+        let uid = pod.metadata.uid
+        let (ports, awaited) = state.withLock {
+            ($0.latest.ports(of: uid).union($0.settled.ports(of: uid)), $0.awaited[uid] ?? [])
         }
-        let tracking = try opened()
         let count = ConnectionCount(ports: ports, nodeAddresses: nodeAddresses, timeouts: timeouts)
-        var found: [TrackedConnection] = []
         do {
-            for address in pod.status.podIPs.compactMap({ Netlink.IPAddress($0.ip) }) {
-                found += try tracking.connections(
-                    ConnectionFilter(replySource: address), family: address.family)
+            let tracking = try opened()
+            // While those that were found once go on, there is no need to look for others.
+            var found = awaited.isEmpty ? [] : try tracking.current(awaited)
+            var open = count.open(found)
+            if open.isEmpty {
+                found = []
+                for address in addresses(of: pod) {
+                    found += try tracking.connections(
+                        ConnectionFilter(replySource: address), family: address.family)
+                }
+                open = count.open(found)
             }
+            state.withLock { $0.awaited[uid] = open.isEmpty ? nil : open }
+            return count.count(found)
         } catch {
             logger.warning("connections cannot be counted", metadata: ["error": "\(error)"])
             throw error
         }
-        return count.count(found)
     }
 
     // MARK: - For rollouts
@@ -180,7 +231,7 @@ final class ServiceTraffic: PodTraffic, DataPlaneView {
         }
         guard !selecting.isEmpty else { return true }
         return state.withLock { state in
-            selecting.allSatisfy { state.settled.isReady(pod.metadata.uid, of: NamespacedName($0)) }
+            selecting.allSatisfy { state.committed.isReady(pod.metadata.uid, of: NamespacedName($0)) }
         }
     }
 

@@ -52,7 +52,9 @@ public struct TrackedConnection: Sendable, Hashable {
     }
 
     /// Whether an answer was seen.
-    public var isAnswered: Bool { status & 2 != 0 }
+    public var isAnswered: Bool { status & Self.seenReply != 0 }
+    /// `IPS_SEEN_REPLY`.
+    static let seenReply: UInt32 = 2
     /// Whether a TCP connection's first packet still waits for an answer.
     public var isHalfOpen: Bool { tcpState == 1 || tcpState == 2 && !isAnswered }
     /// Whether answers come from another address or port than the first packet was sent to.
@@ -73,16 +75,20 @@ public struct ConnectionFilter: Sendable, Hashable {
     public var replySource: IPAddress?
     /// The port from which answers come. (Compared in this process, not in the kernel.)
     public var replySourcePort: UInt16?
+    /// Whether an answer was seen.
+    public var isAnswered: Bool?
 
     public init(
         originalDestination: IPAddress? = nil, originalDestinationPort: UInt16? = nil,
-        transportProtocol: UInt8? = nil, replySource: IPAddress? = nil, replySourcePort: UInt16? = nil
+        transportProtocol: UInt8? = nil, replySource: IPAddress? = nil, replySourcePort: UInt16? = nil,
+        isAnswered: Bool? = nil
     ) {
         self.originalDestination = originalDestination
         self.originalDestinationPort = originalDestinationPort
         self.transportProtocol = transportProtocol
         self.replySource = replySource
         self.replySourcePort = replySourcePort
+        self.isAnswered = isAnswered
     }
 
     /// Whether the filter lets this connection through.
@@ -95,6 +101,7 @@ public struct ConnectionFilter: Sendable, Hashable {
             && agrees(transportProtocol, connection.original.transportProtocol)
             && agrees(replySource, connection.reply.source)
             && agrees(replySourcePort, connection.reply.sourcePort)
+            && agrees(isAnswered, connection.isAnswered)
     }
 }
 
@@ -113,7 +120,8 @@ public struct ConnectionTracking: Sendable {
     }
 
     /// The connections that the filter lets through. The kernel looks at addresses and protocol while it walks
-    /// its table, so that only what is wanted is copied.
+    /// its table, so that only what is wanted is copied. The walk itself takes its time whatever there is in the
+    /// table: 9 ms were measured with the usual 262,144 buckets.
     /// Shell: `conntrack -L --orig-dst SERVICE --reply-src ENDPOINT -p udp`.
     public func connections(
         _ filter: ConnectionFilter, family: IPAddress.Family = .ipv4
@@ -167,14 +175,66 @@ public struct ConnectionTracking: Sendable {
         return forgotten
     }
 
+    /// Makes the kernel forget all connections that the filter lets through. Kernels from 6.10 on do that in one walk
+    /// of their table; with older ones the connections are listed first.
+    /// Shell: `conntrack -D --reply-src ENDPOINT`.
+    public func forget(
+        _ filter: ConnectionFilter, family: IPAddress.Family = .ipv4
+    ) throws(NetlinkError) {
+        if filter.originalDestinationPort == nil, filter.replySourcePort == nil, filter.replySource != nil {
+            do {
+                // What older kernels make of this is the name of one connection, which lacks its ports.
+                return try socket.request("forget connections", type: Self.type(IPCTNL_MSG_CT_DELETE)) {
+                    Self.header(&$0, family, version: 1)
+                    Self.write(filter, family, to: &$0)
+                }
+            } catch {
+                guard error.refusal == EOPNOTSUPP || error.refusal == EINVAL else { throw error }
+            }
+        }
+        try forget(try connections(filter, family: family))
+    }
+
+    /// Those of the connections that are still there, as they are now. Each is looked up by its name, which costs
+    /// microseconds, where a list walks the whole table.
+    /// Shell: `conntrack -G --reply-src ENDPOINT --reply-dst CLIENT …`.
+    public func current(_ connections: [TrackedConnection]) throws(NetlinkError) -> [TrackedConnection] {
+        var found: [TrackedConnection] = []
+        var rest = connections[...]
+        while !rest.isEmpty {
+            let part = rest.prefix(1024)
+            rest = rest.dropFirst(part.count)
+            var writer = MessageWriter(reservingCapacity: part.count * 96)
+            for (index, connection) in part.enumerated() {
+                writer.message(
+                    type: Self.type(IPCTNL_MSG_CT_GET), flags: UInt16(NLM_F_REQUEST),
+                    sequence: NetlinkSocket.firstOfMany + UInt32(truncatingIfNeeded: index)
+                ) { writer in
+                    Self.header(&writer, connection.original.source.family)
+                    writer.nest(CTA_TUPLE_REPLY) { $0.raw(connection.name) }
+                }
+            }
+            let words = "look up \(part.count) connections"
+            let answers = try socket.sendAll(words, writer) { message in
+                if let connection = Self.connection(message) { found.append(connection) }
+            }
+            for answer in answers {
+                if let error = answer.error(words), error.refusal != ENOENT { throw error }
+            }
+        }
+        return found
+    }
+
     private static func type(_ message: cntl_msg_types) -> UInt16 {
         UInt16(NFNL_SUBSYS_CTNETLINK) << 8 | UInt16(truncatingIfNeeded: message.rawValue)
     }
 
-    /// `struct nfgenmsg`.
-    private static func header(_ writer: inout MessageWriter, _ family: IPAddress.Family) {
+    /// `struct nfgenmsg`. Where many are to be forgotten, only version 1 means the family.
+    private static func header(
+        _ writer: inout MessageWriter, _ family: IPAddress.Family, version: UInt8 = UInt8(NFNETLINK_V0)
+    ) {
         writer.raw(family.rawValue)
-        writer.raw(UInt8(NFNETLINK_V0))
+        writer.raw(version)
         writer.raw(UInt16(0))
     }
 
@@ -213,6 +273,11 @@ public struct ConnectionTracking: Sendable {
         writer.nest(CTA_FILTER) { writer in
             writer.attribute(CTA_FILTER_ORIG_FLAGS, originalBits)
             writer.attribute(CTA_FILTER_REPLY_FLAGS, replyBits)
+        }
+        if let isAnswered = filter.isAnswered {
+            let bit = TrackedConnection.seenReply
+            writer.attribute(CTA_STATUS, bigEndian: isAnswered ? bit : 0)
+            writer.attribute(CTA_STATUS_MASK, bigEndian: bit)
         }
     }
 

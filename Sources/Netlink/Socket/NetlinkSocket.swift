@@ -162,20 +162,24 @@ public final class NetlinkSocket: Sendable {
 
     /// Sends many messages in one datagram. All are handled before this returns.
     ///
-    /// - Parameter messages: the messages, numbered upwards from `firstOfMany`.
+    /// - Parameters:
+    ///   - messages: the messages, numbered upwards from `firstOfMany`.
+    ///   - answer: is called with each answer that is no acknowledgement.
     /// - Returns: the acknowledgements, good and bad, in the order in which the kernel gave them.
     func sendAll(
-        _ words: @autoclosure () -> String, _ messages: borrowing MessageWriter
+        _ words: @autoclosure () -> String, _ messages: borrowing MessageWriter,
+        answer: (Message) -> Void = { _ in }
     ) throws(NetlinkError) -> [Acknowledgement] {
         try state.withLock { (state) throws(NetlinkError) -> [Acknowledgement] in
             try send(messages, words())
             var result: [Acknowledgement] = []
             while let datagram = try receive(into: &state.buffer, words(), waiting: false) {
-                for message in Messages(datagram) {
-                    guard Int32(message.type) == NLMSG_ERROR, message.sequence >= Self.firstOfMany,
-                        let acknowledgement = Acknowledgement(message)
-                    else { continue }
-                    result.append(acknowledgement)
+                for message in Messages(datagram) where message.sequence >= Self.firstOfMany {
+                    if Int32(message.type) != NLMSG_ERROR {
+                        answer(message)
+                    } else if let acknowledgement = Acknowledgement(message) {
+                        result.append(acknowledgement)
+                    }
                 }
             }
             return result

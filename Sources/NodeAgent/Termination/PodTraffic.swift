@@ -27,6 +27,9 @@ public enum TrafficStanding: Int, Sendable, Hashable, Comparable {
     case apart
     /// The pod is an endpoint of Services, and every proxy has confirmed that none sends it anything new.
     case left
+    /// No proxy sends the pod anything new, but what met the old state a moment ago may be on its way, and what must
+    /// not go on has not been cut off yet.
+    case leaving
     /// New connections come to the pod only because its Service has no other endpoint that could serve (KEP-1669).
     case lastResort
     /// New connections come to the pod.
@@ -45,11 +48,17 @@ public struct PodConnections: Sendable, Hashable {
     public var open: Int
     /// Whether there are any that carried a packet in the last seconds, those that ended since included.
     public var areRecent: Bool
+    /// Whether there are any on which a client may send more: open or opening ones, and flows of datagrams.
+    public var mayGoOn: Bool
 
-    public init(open: Int = 0, areRecent: Bool = false) {
+    public init(open: Int = 0, areRecent: Bool = false, mayGoOn: Bool = false) {
         self.open = open
         self.areRecent = areRecent
+        self.mayGoOn = mayGoOn
     }
+
+    /// Whether nobody uses the pod.
+    public var areOver: Bool { open == 0 && !areRecent && !mayGoOn }
 }
 
 /// A node without Services: nothing waits for them.

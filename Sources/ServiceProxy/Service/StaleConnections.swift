@@ -72,26 +72,26 @@ package struct StaleConnections: Sendable, Hashable {
         return !connection.isUnderWay
     }
 
-    /// The questions to the kernel by which they are found: one for each endpoint while these are few, then one
-    /// for each protocol, since each walks the whole table.
+    /// The questions to the kernel by which they are found: one for each endpoint's address while these are few, then
+    /// one for each protocol, since each walks the whole table. Of TCP only what was not answered is copied.
     package var questions: Set<ConnectionFilter> {
         var narrow: Set<ConnectionFilter> = []
         var wide: Set<ConnectionFilter> = []
-        func ask(_ address: ServiceAddress, _ backend: Backend?) {
-            narrow.insert(
-                ConnectionFilter(
-                    originalDestination: address.isNodePort ? nil : address.address,
-                    transportProtocol: address.transportProtocol.rawValue, replySource: backend?.address))
-        }
         for (address, backends) in removed {
-            wide.insert(ConnectionFilter(transportProtocol: address.transportProtocol.rawValue))
+            let question = ConnectionFilter(unfinished: address.transportProtocol)
+            wide.insert(question)
             guard narrow.count <= 4 else { continue }
-            for backend in backends { ask(address, backend) }
+            for backend in backends {
+                var question = question
+                question.replySource = backend.address
+                narrow.insert(question)
+            }
         }
         for address in begun {
-            wide.insert(ConnectionFilter(transportProtocol: address.transportProtocol.rawValue))
-            guard narrow.count <= 4 else { continue }
-            ask(address, nil)
+            var question = ConnectionFilter(unfinished: address.transportProtocol)
+            wide.insert(question)
+            question.originalDestination = address.isNodePort ? nil : address.address
+            narrow.insert(question)
         }
         return narrow.count <= 4 ? narrow : wide
     }
@@ -122,6 +122,13 @@ extension ServiceAddress {
             return nil
         }
         self.init(connection.original.destination, transport, connection.original.destinationPort)
+    }
+}
+
+extension ConnectionFilter {
+    /// What may have to be forgotten of a protocol's connections: of UDP anything, of the others what was not answered.
+    fileprivate init(unfinished transport: TransportProtocol) {
+        self.init(transportProtocol: transport.rawValue, isAnswered: transport == .udp ? nil : false)
     }
 }
 
@@ -163,7 +170,7 @@ package struct ContradictingConnections: Sendable {
         var count = 0
         for family in Set(table.entries.keys.map(\.address.family)) {
             for transport in Set(table.entries.keys.map(\.transportProtocol)) {
-                let filter = ConnectionFilter(transportProtocol: transport.rawValue)
+                let filter = ConnectionFilter(unfinished: transport)
                 count += try tracking.forget(
                     try tracking.connections(filter, family: family).filter(contains))
             }

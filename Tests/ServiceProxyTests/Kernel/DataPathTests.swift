@@ -210,6 +210,11 @@ struct DataPathTests {
                 #expect(exchange(socket, SOCK_DGRAM, service, 80).server == "b")
                 #expect(try tracking.forget(old) == 0)
                 #expect(try tracking.connections(.init(replySource: IPAddress("10.244.0.3"))).count == 1)
+                // All that lead to one place, and no others.
+                try tracking.forget(ConnectionFilter(replySource: IPAddress("10.244.0.2")))
+                #expect(try tracking.connections(.init(replySource: IPAddress("10.244.0.3"))).count == 1)
+                try tracking.forget(ConnectionFilter(replySource: IPAddress("10.244.0.3")))
+                #expect(try tracking.connections(.init(replySource: IPAddress("10.244.0.3"))).isEmpty)
             }
         }
     }

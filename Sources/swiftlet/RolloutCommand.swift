@@ -38,9 +38,12 @@ struct RolloutCommand: AsyncParsableCommand {
 
         func run() async throws {
             LogLevel.error.bootstrap()
-            try await RolloutWatch(cluster.configuration, deployment: deployment, namespace: namespace).run(
-                once: once, inPlace: isatty(STDOUT_FILENO) == 1
-            ) { text in
+            var size: (@Sendable () -> TerminalSize)?
+            if let first = TerminalSize(of: STDOUT_FILENO) {
+                size = { TerminalSize(of: STDOUT_FILENO) ?? first }
+            }
+            let watch = try RolloutWatch(cluster.configuration, deployment: deployment, namespace: namespace)
+            try await watch.run(once: once, size: size) { text in
                 // At once: whoever reads it should not wait for a buffer to fill.
                 let bytes = Array(text.utf8)
                 _ = write(STDOUT_FILENO, bytes, bytes.count)

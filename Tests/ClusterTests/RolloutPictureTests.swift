@@ -83,3 +83,38 @@ struct RolloutPictureTests {
         #expect(rest.news(since: first) == ["a  revision 2 (new)  gone", "b  revision 1 (old)  gone"])
     }
 }
+
+@Suite("Pictures drawn over each other on a terminal")
+struct TerminalFrameTests {
+    private func size(_ columns: Int, _ rows: Int = 24) -> TerminalSize {
+        TerminalSize(columns: columns, rows: rows)
+    }
+
+    @Test("The second begins where the first did, and clears what is longer")
+    func over() {
+        var frame = TerminalFrame()
+        #expect(frame.draw(["one", "", "three"], size(80)) == "one\n\nthree\n")
+        #expect(frame.draw(["two"], size(80)) == "\u{1B}[3A\r\u{1B}[Jtwo\n")
+        #expect(frame.draw([], size(80)) == "\u{1B}[1A\r\u{1B}[J")
+        #expect(frame.draw(["four"], size(80)) == "four\n")
+    }
+
+    @Test("Lines end where the terminal does")
+    func narrow() {
+        var frame = TerminalFrame()
+        #expect(frame.draw(["0123456789", "abc"], size(4)) == "0123\nabc\n")
+        #expect(frame.draw(["0123456789"], size(20)) == "\u{1B}[2A\r\u{1B}[J0123456789\n")
+        // Ten characters take three lines of four.
+        #expect(frame.draw(["x"], size(4)) == "\u{1B}[3A\r\u{1B}[Jx\n")
+    }
+
+    @Test("A picture that is too high says how much is missing")
+    func low() {
+        var frame = TerminalFrame()
+        let lines = (1...9).map { "line \($0)" }
+        #expect(frame.draw(lines, size(80, 4)) == "line 1\nline 2\n... 7 more lines\n")
+        #expect(frame.draw(lines, size(80, 10)) == "\u{1B}[3A\r\u{1B}[J" + lines.map { "\($0)\n" }.joined())
+        #expect(frame.draw(["end"], size(80, 4)) == "\u{1B}[3A\r\u{1B}[Jend\n")
+        #expect(frame.draw(["end"], size(0, 0)) == "\u{1B}[1A\r\u{1B}[Je\n")
+    }
+}

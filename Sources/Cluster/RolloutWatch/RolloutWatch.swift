@@ -51,10 +51,13 @@ public struct RolloutWatch: Sendable {
     ///
     /// - Parameters:
     ///   - once: one picture only.
-    ///   - inPlace: draw over the last picture; else a line for each thing that changes.
+    ///   - size: how large the terminal is that the last picture can be drawn over on; without it there is a line
+    ///     for each thing that changes.
     ///   - show: is given what to write to the terminal.
     /// - Throws: `APIError` when there is no such Deployment.
-    public func run(once: Bool, inPlace: Bool, show: @Sendable (String) -> Void) async throws {
+    public func run(
+        once: Bool, size: (@Sendable () -> TerminalSize)?, show: @Sendable (String) -> Void
+    ) async throws {
         _ = try await client.get(Deployment.self, name: name, namespace: namespace)
         let informers = InformerSet(client: client, logger: Logger(label: "swiftlet.informers"))
         let scope = InformerScope(namespace: namespace)
@@ -67,6 +70,7 @@ public struct RolloutWatch: Sendable {
             group.addTask { try? await informers.run() }
             await informers.waitForSync()
             var before: RolloutPicture?
+            var frame = TerminalFrame()
             while !Task.isCancelled {
                 guard let deployment = deployments.get(namespace: namespace, name: name) else {
                     show("deployment/\(name) is gone\n")
@@ -82,10 +86,8 @@ public struct RolloutWatch: Sendable {
                     show(picture.lines.joined(separator: "\n") + "\n")
                     break
                 }
-                if inPlace {
-                    // Up to where the last picture began, and clear from there.
-                    let up = before.map { "\u{1B}[\($0.lines.count)A\r\u{1B}[J" } ?? ""
-                    show(up + picture.lines.joined(separator: "\n") + "\n")
+                if let size {
+                    show(frame.draw(picture.lines, size()))
                 } else {
                     for line in picture.news(since: before) { show("\(Time.now()) \(line)\n") }
                 }
@@ -98,6 +100,15 @@ public struct RolloutWatch: Sendable {
 
     private func count(_ pods: [Pod], _ endpoints: EndpointView) -> [String: RolloutPicture.Connections] {
         guard let tracking else { return [:] }
+        // One walk through the kernel's table for all pods: each takes its time, whatever is in there.
+        var found: [Netlink.IPAddress: [TrackedConnection]] = [:]
+        let addresses = Set(pods.flatMap(\.status.podIPs).compactMap { Netlink.IPAddress($0.ip) })
+        for family in Set(addresses.map(\.family)) {
+            guard let all = try? tracking.connections(ConnectionFilter(), family: family) else { return [:] }
+            for connection in all where addresses.contains(connection.reply.source) {
+                found[connection.reply.source, default: []].append(connection)
+            }
+        }
         var counted: [String: RolloutPicture.Connections] = [:]
         for pod in pods {
             let count = ConnectionCount(
@@ -105,12 +116,8 @@ public struct RolloutWatch: Sendable {
             )
             var sum = RolloutPicture.Connections(open: 0, recent: 0)
             for address in pod.status.podIPs.compactMap({ Netlink.IPAddress($0.ip) }) {
-                guard
-                    let found = try? tracking.connections(
-                        ConnectionFilter(replySource: address), family: address.family)
-                else { return [:] }
-                sum.open += count.count(found).open
-                sum.recent += count.recent(found)
+                sum.open += count.count(found[address] ?? []).open
+                sum.recent += count.recent(found[address] ?? [])
             }
             counted[pod.metadata.uid] = sum
         }

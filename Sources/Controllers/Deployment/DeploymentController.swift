@@ -126,6 +126,10 @@ final class DeploymentController: QueueingController {
             status.collisionCount = deployment.status.collisionCount
             deployment.status = status
             deployment = try await context.client.updateStatus(deployment)
+        case .rollBack(let rollback):
+            deployment = try await context.client.update(rollback.deployment)
+            recorder.record(
+                deployment, type: rollback.type, reason: rollback.reason, message: rollback.message)
         case .wake(let seconds):
             queue.add(key, after: .seconds(seconds))
         }

@@ -11,6 +11,8 @@ package enum DeploymentAction: Sendable, Equatable {
     /// The Deployment's own revision annotation.
     case setRevision(String)
     case updateStatus(DeploymentStatus)
+    /// The Deployment itself is to be as given, and people are told why.
+    case rollBack(Rollback)
     /// Look again after so many seconds: a deadline runs.
     case wake(afterSeconds: Int)
 }
@@ -57,6 +59,11 @@ package struct DeploymentReconciler: Sendable {
         let old = replicaSets.filter { $0.metadata.uid != current?.metadata.uid }
         guard deployment.metadata.deletionTimestamp == nil else {
             writeStatus(current: current, old: old, isRollingOut: false)
+            return
+        }
+        if !deployment.spec.paused, let rollback = Rollback(deployment, replicaSets: replicaSets) {
+            // Its template is another one now; what follows from that is the next step.
+            actions.append(.rollBack(rollback))
             return
         }
         if deployment.spec.paused || isResized {
@@ -326,7 +333,7 @@ enum Annotation {
     /// What a Deployment does not hand down to its ReplicaSets.
     static let ownBusiness: Set<String> = [
         revision, revisionHistory, desiredReplicas, maxReplicas,
-        "kubectl.kubernetes.io/last-applied-configuration", "deprecated.deployment.rollback.to",
+        "kubectl.kubernetes.io/last-applied-configuration", Rollback.annotation,
     ]
 
     /// A list of earlier revisions with one more, the oldest ones left out when it gets too long.

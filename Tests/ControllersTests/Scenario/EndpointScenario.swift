@@ -2,61 +2,26 @@ import Controllers
 import KubernetesAPI
 import KubernetesJSON
 import Testing
-import Yams
 
 /// A story in a file: Service, pods and nodes in, expected EndpointSlices, Endpoints and writes out.
 /// `Tests/Scenarios/endpoints/README.md` describes the files.
 struct EndpointScenario {
     let name: String
-    let content: JSONValue
-
-    struct Mistake: Error, CustomStringConvertible {
-        let description: String
-    }
+    let content: ScenarioContent
 
     init(name: String, yaml: String) throws {
         self.name = name
-        guard let root = try Yams.compose(yaml: yaml) else {
-            throw Mistake(description: "\(name): a scenario is no empty file")
-        }
-        content = Self.value(root)
-    }
-
-    /// The JSON value of a YAML node.
-    private static func value(_ node: Yams.Node) -> JSONValue {
-        switch node {
-        case .mapping(let mapping):
-            var object = JSONObject()
-            for (key, item) in mapping { object[key.string ?? ""] = value(item) }
-            return .object(object)
-        case .sequence(let sequence): return .array(sequence.map(value))
-        case .scalar(let scalar):
-            if scalar.style != .plain { return .string(scalar.string) }
-            if let number = Int64(scalar.string) { return .integer(number) }
-            switch scalar.string {
-            case "true": return true
-            case "false": return false
-            case "null", "~", "": return .null
-            default: return .string(scalar.string)
-            }
-        case .alias: return .null
-        }
+        content = try ScenarioContent(name: name, yaml: yaml)
     }
 
     func play() throws {
-        guard let steps = content["steps"]?.arrayValue, !steps.isEmpty else {
-            throw Mistake(description: "\(name): a scenario has a list of steps")
-        }
+        let steps = try content.steps()
         var stage = EndpointStage(
-            limit: content["maxEndpointsPerSlice"]?.integerValue ?? 100)
+            limit: content.value["maxEndpointsPerSlice"]?.integerValue ?? 100)
         for step in steps {
             let what = "\(name): \(step["what"]?.stringValue ?? "a step")"
             try stage.apply(step, what)
-            for (key, _) in step.objectValue ?? [:] {
-                guard EndpointStage.words.contains(key) else {
-                    throw Mistake(description: "\(what): \"\(key)\" is no word of a step")
-                }
-            }
+            try ScenarioContent.check(step, EndpointStage.words, what)
         }
     }
 }

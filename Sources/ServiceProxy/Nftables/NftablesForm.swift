@@ -8,7 +8,7 @@ import Netlink
 ///     map services  { address . protocol . port : verdict }                  # goto pick3 | goto refuse | drop
 ///     map outside   { address . protocol . port : verdict }                  # for clients elsewhere, where it differs
 ///     map endpoints { address . protocol . port . slot : address . port }
-///     chain pick3   { dnat to address . protocol . port . random number below 3, looked up in endpoints }
+///     chain pick3   { dnat to address . protocol . port . random number below 3, looked up in endpoints; … }
 ///
 /// Ports of the node have the unspecified address in these keys. The slot's type is `mark`, the one type of the
 /// `nft` program's for 32-bit numbers in the machine's byte order, which is what the random number is.
@@ -28,7 +28,7 @@ package struct NftablesForm: Sendable, Hashable {
     /// Says which form the table has. A table with another comment was made by another version or for other
     /// ranges, and is replaced whole.
     package var comment: String {
-        "Swiftlet service proxy, form 3, "
+        "Swiftlet service proxy, form 4, "
             + configuration.serviceRanges.map(\.description).joined(separator: " ")
     }
 

@@ -134,27 +134,39 @@ extension NftablesForm {
     }
 
     /// How an endpoint is picked.
+    ///
+    /// Each look-up sees whole transactions, but a packet makes two: between them an endpoint can leave, and with it the
+    /// last slot. The first slot is there as long as there are endpoints. A packet that met neither must not go on:
+    /// connection tracking would remember that it was not translated, and the client's further attempts would go
+    /// nowhere until it gives up. Without a trace of it, the next attempt is a new connection's.
     func pickRules(_ pick: PickChain) -> [[Expression]] {
         let modulus = UInt32(clamping: pick.count)
         let slot = Register.word(words + 2)
         let address = slot
         let port = Register.word(words * 2 + 2)
-        // dnat ip to ip daddr . meta l4proto . th dport . numgen random mod 3 map @endpoints
-        let picking =
+        func picking(_ choice: Expression) -> [Expression] {
             loadEntry(isNodePort: pick.isNodePort) + [
-                .random(modulus: modulus, offset: pick.group.firstSlot, into: slot),
-                .lookup(Self.endpoints, key: .word(0), into: address),
+                choice, .lookup(Self.endpoints, key: .word(0), into: address),
                 .translateDestination(family, address: address, port: port),
             ]
-        guard pick.affinity != nil else { return [picking] }
+        }
+        var rules: [[Expression]] = [
+            // dnat ip to ip daddr . meta l4proto . th dport . numgen random mod 3 map @endpoints
+            picking(.random(modulus: modulus, offset: pick.group.firstSlot, into: slot)),
+            // dnat ip to ip daddr . meta l4proto . th dport . 0 map @endpoints
+            picking(.constant(Self.hostOrder(pick.group.firstSlot), into: slot)),
+            // drop
+            [.verdict(.drop)],
+        ]
+        guard pick.affinity != nil else { return rules }
         // dnat ip to ip saddr . ip daddr . meta l4proto . th dport map @affinity: a client that was here goes where it
         // went
-        let returning =
+        rules.insert(
             [loadSource(into: .word(0))] + loadEntry(isNodePort: pick.isNodePort, first: words) + [
                 .lookup(Self.affinity, key: .word(0), into: address),
                 .translateDestination(family, address: address, port: port),
-            ]
-        return [returning, picking]
+            ], at: 0)
+        return rules
     }
 
     // MARK: Affinity

@@ -1,4 +1,5 @@
 import Controllers
+import Dispatch
 import KubernetesAPI
 import KubernetesClient
 import Logging
@@ -41,6 +42,9 @@ final class ServiceTraffic: PodTraffic, DataPlaneView {
     private let nodeAddresses: Set<Netlink.IPAddress>
     private let logger: Logger
     private let tracking = Mutex<ConnectionTracking?>(nil)
+    /// Where the kernel walks its table of connections: that takes milliseconds, and tasks have no more threads than
+    /// the machine has cores.
+    private let walks = DispatchQueue(label: "swiftlet.traffic")
     private let timeouts = TrackingTimeouts.read()
     private let state = Mutex(State())
     private let queues: [Follower]
@@ -179,11 +183,22 @@ final class ServiceTraffic: PodTraffic, DataPlaneView {
         }
     }
 
+    private func walk<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws
+        -> Result
+    {
+        try await withCheckedThrowingContinuation { continuation in
+            walks.async { continuation.resume(with: Swift.Result { try body() }) }
+        }
+    }
+
     /// Shell: `conntrack --delete --reply-src ADDRESS`
     func forgetConnections(to pod: Pod) async {
         do {
+            let tracking = try opened()
             for address in addresses(of: pod) where !nodeAddresses.contains(address) {
-                try opened().forget(ConnectionFilter(replySource: address), family: address.family)
+                try await walk {
+                    try tracking.forget(ConnectionFilter(replySource: address), family: address.family)
+                }
             }
             state.withLock { state in
                 state.families[pod.metadata.uid] = nil
@@ -210,8 +225,10 @@ final class ServiceTraffic: PodTraffic, DataPlaneView {
             if open.isEmpty {
                 found = []
                 for address in addresses(of: pod) {
-                    found += try tracking.connections(
-                        ConnectionFilter(replySource: address), family: address.family)
+                    found += try await walk {
+                        try tracking.connections(
+                            ConnectionFilter(replySource: address), family: address.family)
+                    }
                 }
                 open = count.open(found)
             }

@@ -55,6 +55,15 @@ package enum Files {
         }
     }
 
+    /// Writes to a file that is there, in one call, as files of the kernel want it.
+    package static func overwrite(_ path: String, _ text: String) throws(ContainerRuntimeError) {
+        let descriptor = open(path, O_WRONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw failure("write", path) }
+        defer { close(descriptor) }
+        let count = text.utf8.count
+        guard Glibc.write(descriptor, text, count) == count else { throw failure("write", path) }
+    }
+
     /// Creates a folder and those above it (`mkdir -p`).
     package static func createFolder(_ path: String, mode: mode_t = 0o755) throws(ContainerRuntimeError) {
         var made = path.hasPrefix("/") ? "" : "."

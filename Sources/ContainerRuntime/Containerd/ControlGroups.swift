@@ -9,6 +9,32 @@ package enum ControlGroups {
         for hierarchy in hierarchies { removeFolders("\(hierarchy)/\(path)") }
     }
 
+    /// Gives a group its weight against the groups and processes beside it, and makes it where it is not there yet.
+    ///
+    ///     echo 2048 > /sys/fs/cgroup/cpu/swiftlet/cpu.shares      # version 1
+    ///     echo 79 > /sys/fs/cgroup/swiftlet/cpu.weight            # version 2
+    ///
+    /// - Parameter shares: as in version 1, 2 to 262144; a process has 1024.
+    /// - Throws: `ContainerRuntimeError` if the kernel refuses.
+    package static func setShares(
+        _ shares: Int, of path: String, hierarchies: [String] = hierarchies()
+    ) throws(ContainerRuntimeError) {
+        for hierarchy in hierarchies {
+            let group = "\(hierarchy)/\(path)"
+            if Files.exists("\(hierarchy)/cpu.shares") {
+                try Files.createFolder(group)
+                try Files.overwrite("\(group)/cpu.shares", "\(shares)")
+            } else if Files.text("\(hierarchy)/cgroup.controllers")?.split(whereSeparator: \.isWhitespace)
+                .contains("cpu") == true
+            {
+                try Files.overwrite("\(hierarchy)/cgroup.subtree_control", "+cpu")
+                try Files.createFolder(group)
+                // From 2…262144 to 1…10000, as container runtimes do.
+                try Files.overwrite("\(group)/cpu.weight", "\(1 + (shares - 2) * 9999 / 262_142)")
+            }
+        }
+    }
+
     /// The names of the groups directly below a group, over all hierarchies.
     package static func children(of path: String, hierarchies: [String] = hierarchies()) -> Set<String> {
         var names: Set<String> = []

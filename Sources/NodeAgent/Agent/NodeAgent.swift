@@ -75,7 +75,21 @@ public final class NodeAgent: Sendable {
 
     /// Makes the Node object known to the cluster; to be called before pods are to come.
     public func register() async throws {
+        givePodsTheirShare()
         try await registration.register()
+    }
+
+    /// All pods together weigh as much as the node has processors, as upstream's: else they would have the share of
+    /// one process beside them, and starve on a busy machine.
+    private func givePodsTheirShare() {
+        let group = context.configuration.controlGroup
+        do {
+            try ControlGroups.setShares(1024 * max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))), of: group)
+        } catch {
+            context.logger.warning(
+                "pods have the processor share of a single process",
+                metadata: ["group": "\(group)", "error": "\(error)"])
+        }
     }
 
     /// Looks after the node's pods until the task is cancelled. Pods go on running then.

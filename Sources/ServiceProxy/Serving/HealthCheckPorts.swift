@@ -50,11 +50,7 @@ package actor HealthCheckPorts {
     private func start(_ port: UInt16, _ check: HealthCheck) async {
         let answer = HealthCheckAnswer(check, isHealthy: isHealthy)
         do {
-            let server = try HTTPServer(
-                ServerConfiguration(addresses: [.tcp(host: "0.0.0.0", port: Int(port))]), responder: answer,
-                logger: logger)
-            try await server.bind()
-            open[port] = Open(server: server, answer: answer)
+            open[port] = Open(server: try await bind(port, answer), answer: answer)
         } catch {
             refused[port] = check.service
             logger.warning(
@@ -69,6 +65,19 @@ package actor HealthCheckPorts {
                     + "\(error). Free the port on the node, or set another spec.healthCheckNodePort on a new Service."
             )
         }
+    }
+
+    /// Opens a port at every address of the node: what listens at :: is given IPv4 connections too. A machine without
+    /// IPv6 has only those.
+    private func bind(_ port: UInt16, _ answer: HealthCheckAnswer) async throws -> HTTPServer {
+        func bind(_ host: String) async throws -> HTTPServer {
+            let server = try HTTPServer(
+                ServerConfiguration(addresses: [.tcp(host: host, port: Int(port))]), responder: answer,
+                logger: logger)
+            try await server.bind()
+            return server
+        }
+        do { return try await bind("::") } catch { return try await bind("0.0.0.0") }
     }
 
     /// Closes all ports.

@@ -4,6 +4,28 @@ import Logging
 import Netlink
 import ServiceProxy
 
+/// What happens to a Service of three endpoints, in two steps of which the second leads back.
+enum ServiceChange: String, CaseIterable {
+    case replaced = "an endpoint replaced"
+    case scaled = "an endpoint added and removed"
+    case removed = "gone and back"
+
+    /// How many endpoints it has after each step; with 0 it is not there.
+    var counts: [Int] {
+        switch self {
+        case .replaced: [3, 3]
+        case .scaled: [4, 3]
+        case .removed: [0, 3]
+        }
+    }
+
+    /// Which endpoints it has after a step of a round, as ``Made/endpoints(_:_:shift:)`` counts them.
+    func shift(_ round: Int, _ step: Int) -> Int {
+        // All others begin with those that the last replacement in this round left.
+        self == .replaced ? round + step + 1 : round + 2
+    }
+}
+
 /// What tables of many Services cost: to load, to change, to hold.
 enum Loads {
     /// Seconds from facts that are told to a kernel that has them; the median of three.
@@ -28,16 +50,14 @@ enum Loads {
         plane.learn(Made.batch(0..<services, endpoints: 3))
         _ = try plane.commit()
         var all = Samples()
-        for (what, counts) in [
-            ("replaced", [3, 3]), ("added and removed", [4, 3]), ("Service gone and back", [0, 3]),
-        ] {
+        for change in ServiceChange.allCases {
             var samples = Samples()
             for round in 0..<200 {
                 let number = (round * 7919) % services
-                for (step, count) in counts.enumerated() {
+                for (step, count) in change.counts.enumerated() {
                     var batch = ProxyQueue.Batch()
                     let slice = Made.slice(
-                        number, Made.endpoints(number, max(count, 1), shift: round + step + 1))
+                        number, Made.endpoints(number, max(count, 1), shift: change.shift(round, step)))
                     if count == 0 {
                         batch.services[Made.service(number).name] = .some(nil)
                         batch.slices[slice.name] = .some(nil)
@@ -53,7 +73,7 @@ enum Loads {
                     all.add(took)
                 }
             }
-            print("change at \(services) Services, endpoint or Service \(what): \(samples.summary) ms")
+            print("change at \(services) Services, \(change.rawValue): \(samples.summary) ms")
         }
         return all
     }

@@ -32,7 +32,7 @@ enum Made {
 
     /// Endpoints that nobody has, `count` of them for each Service.
     static func endpoints(_ number: Int, _ count: Int, shift: Int = 0) -> [IPAddress] {
-        (0..<count).map { IPAddress(ipv4: 0x0A00_0000 + UInt32((number * count + $0 + shift) % 0x3F_0000)) }
+        (0..<count).map { IPAddress(ipv4: 0x0A00_0000 + UInt32((number * 64 + $0 + shift) % 0x3F_0000)) }
     }
 
     /// Services with these numbers and made-up endpoints.

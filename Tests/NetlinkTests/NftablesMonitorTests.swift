@@ -1,4 +1,5 @@
 import CLinux
+import Glibc
 import Netlink
 import Testing
 
@@ -31,5 +32,64 @@ import Testing
         #expect(
             !NftablesMonitor.concerns(
                 try notice(deletion, family: 2, table: "swiftlet", subsystem: 1), table))
+    }
+}
+
+/// What the real kernel tells, in a network namespace of its own.
+@Suite(.enabled(if: geteuid() == 0, "needs root, to make network namespaces"))
+struct NftablesMonitorKernelTests {
+    private let own: NftablesSocket
+    private let stranger: NftablesSocket
+    private let monitor: NftablesMonitor
+    private let table = TableName(.ipv4, "swiftlet")
+
+    init() async throws {
+        let namespace = try await NetworkNamespace.make()
+        own = try await NftablesSocket(in: namespace)
+        stranger = try await NftablesSocket(in: namespace)
+        let (own, table) = (own, table)
+        monitor = try await namespace.run { try NftablesMonitor(of: [table], ignoring: own) }
+    }
+
+    /// One that changes something.
+    private func add(_ table: TableName, chain: String = "first") -> NftablesTransaction {
+        var transaction = NftablesTransaction(table)
+        transaction.addTable()
+        transaction.addChain(chain)
+        return transaction
+    }
+
+    @Test(.timeLimit(.minutes(5))) func aTableThatIsWatchedLaterIsToldOf() async throws {
+        let other = TableName(.ipv6, "swiftlet")
+        monitor.watch([table, other])
+        var disturbances = monitor.disturbances().makeAsyncIterator()
+        try stranger.commit(add(other))
+        #expect(await disturbances.next() != nil)
+    }
+
+    @Test(.timeLimit(.minutes(5))) func aStrangersChangeDuringALargeOneIsToldOf() async throws {
+        try monitor.withoutNotices { () throws(NetlinkError) in
+            try own.commit(add(table))
+            try own.commit(add(table, chain: "second"))
+        }
+        #expect(!monitor.takeAlarm())
+        let refused = #expect(throws: NetlinkError.self) {
+            try monitor.withoutNotices { () throws(NetlinkError) in
+                var transaction = add(table, chain: "third")
+                transaction.deleteChain("missing")
+                try own.commit(transaction)
+            }
+        }
+        #expect(refused?.refusal == ENOENT)
+        #expect(!monitor.takeAlarm())
+        var disturbances = monitor.disturbances().makeAsyncIterator()
+        try monitor.withoutNotices { () throws(NetlinkError) in
+            try own.commit(add(table, chain: "third"))
+            try stranger.commit(add(table, chain: "fourth"))
+        }
+        #expect(await disturbances.next() != nil)
+        // And it listens again.
+        try stranger.commit(add(table, chain: "fifth"))
+        #expect(await disturbances.next() != nil)
     }
 }

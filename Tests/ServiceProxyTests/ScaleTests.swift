@@ -80,10 +80,12 @@ import Testing
         var again = NftablesProgram(NftablesForm(.ipv4, Self.configuration))
         var whole = KernelModel(.ipv4)
         try whole.commit(again.replace(by: planner.table))
-        // (Not compared in the macro, which would print all of it.)
-        let isSame = model.elements == whole.elements && model.rules == whole.rules
+        // (Not compared in the macro, which would print all of it.) Chains that nothing leads to any more stay.
+        let isSame =
+            model.elements == whole.elements
+            && model.rules.filter { whole.rules[$0.key] != nil } == whole.rules
         #expect(isSame)
-        // Chains are as many as there are numbers of endpoints.
+        // Chains are as many as there are or were numbers of endpoints.
         #expect(model.rules.keys.filter { $0.hasPrefix("pick") }.count <= 2)
     }
 }

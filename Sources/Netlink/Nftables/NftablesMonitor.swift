@@ -1,22 +1,29 @@
 import CLinux
 import Glibc
+import Synchronization
 
 /// Tells when somebody else changes certain tables. Shell: `nft monitor`.
 public final class NftablesMonitor: Sendable {
     private let descriptor: Int32
-    private let tables: [TableName]
+    /// Says that something was missed; an eventfd.
+    private let alarm: Int32
+    private let tables: Mutex<[TableName]>
+    private let socket: NftablesSocket
     private let ownPort: UInt32
 
     /// Begins to listen, in the calling thread's network namespace: what happens from now on is told.
     /// - Parameter socket: whose changes are not told of.
     public init(of tables: [TableName], ignoring socket: NftablesSocket) throws(NetlinkError) {
-        self.tables = tables
+        self.tables = Mutex(tables)
+        self.socket = socket
         ownPort = try socket.socket.port()
         let words = "listen to changes of nftables"
         descriptor = Glibc.socket(
             AF_NETLINK, Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue), NETLINK_NETFILTER)
-        guard descriptor >= 0 else {
-            throw NetlinkError(.socket(call: "socket", errno: errno), request: words)
+        alarm = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
+        guard descriptor >= 0, alarm >= 0 else {
+            throw NetlinkError(
+                .socket(call: descriptor < 0 ? "socket" : "eventfd", errno: errno), request: words)
         }
         // A transaction of ours may be long, and is told of too.
         var size: Int32 = 64 << 20
@@ -30,15 +37,50 @@ public final class NftablesMonitor: Sendable {
             }
         }
         guard bound == 0 else { throw NetlinkError(.socket(call: "bind", errno: errno), request: words) }
-        var group = Int32(truncatingIfNeeded: NFNLGRP_NFTABLES.rawValue)
-        let length = socklen_t(MemoryLayout<Int32>.size)
-        guard setsockopt(descriptor, SOL_NETLINK, Int32(NETLINK_ADD_MEMBERSHIP), &group, length) == 0 else {
-            throw NetlinkError(.socket(call: "setsockopt", errno: errno), request: words)
-        }
+        try listen(true)
     }
 
     deinit {
         close(descriptor)
+        close(alarm)
+    }
+
+    private func listen(_ isListening: Bool) throws(NetlinkError) {
+        let option = isListening ? NETLINK_ADD_MEMBERSHIP : NETLINK_DROP_MEMBERSHIP
+        var group = Int32(truncatingIfNeeded: NFNLGRP_NFTABLES.rawValue)
+        let length = socklen_t(MemoryLayout<Int32>.size)
+        guard setsockopt(descriptor, SOL_NETLINK, Int32(option), &group, length) == 0 else {
+            throw NetlinkError(
+                .socket(call: "setsockopt", errno: errno), request: "listen to changes of nftables")
+        }
+    }
+
+    /// From now on tells of changes to these tables.
+    public func watch(_ tables: [TableName]) { self.tables.withLock { $0 = tables } }
+
+    /// Makes a large change, through the socket of which this does not tell.
+    ///
+    /// As long as anybody listens the kernel writes a notice for each element, which takes as long as the change
+    /// itself; so nobody does meanwhile. That somebody else changed something in this time, if only another table,
+    /// shows in the generation of the rules, and is told as a change to ours.
+    public func withoutNotices(_ change: () throws(NetlinkError) -> Void) throws(NetlinkError) {
+        let (generation, count) = (try socket.generation(), socket.commitCount)
+        try listen(false)
+        var failure: NetlinkError?
+        do { try change() } catch { failure = error }
+        try listen(true)
+        if try socket.generation() &- generation != socket.commitCount &- count {
+            var one: UInt64 = 1
+            write(alarm, &one, 8)
+        }
+        if let failure { throw failure }
+    }
+
+    /// Takes back that something was missed.
+    /// - Returns: whether something was.
+    package func takeAlarm() -> Bool {
+        var count: UInt64 = 0
+        return read(alarm, &count, 8) == 8
     }
 
     /// Yields once or more after each change by somebody else, until nobody takes what it yields any more. To be
@@ -71,8 +113,9 @@ public final class NftablesMonitor: Sendable {
         var waiting = [
             pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
             pollfd(fd: stop, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: alarm, events: Int16(POLLIN), revents: 0),
         ]
-        while poll(&waiting, 2, -1) < 0 {
+        while poll(&waiting, 3, -1) < 0 {
             guard errno == EINTR else { return false }
         }
         return waiting[1].revents == 0
@@ -80,7 +123,8 @@ public final class NftablesMonitor: Sendable {
 
     /// Reads what has come, and says whether anything of it concerns our tables.
     private func readsDisturbance(into buffer: inout [UInt8]) -> Bool {
-        var isDisturbed = false
+        var isDisturbed = takeAlarm()
+        let tables = tables.withLock { $0 }
         while true {
             let count = buffer.withUnsafeMutableBytes {
                 recv(descriptor, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT))

@@ -1,13 +1,23 @@
 import CLinux
 import Glibc
+import Synchronization
 
 /// The nftables rules of one network namespace, over nfnetlink.
 public struct NftablesSocket: Sendable {
     let socket: NetlinkSocket
+    private let commits: Commits
+
+    private final class Commits: Sendable {
+        let count = Atomic<UInt32>(0)
+    }
+
+    /// How many transactions were put into force through this socket.
+    var commitCount: UInt32 { commits.count.load(ordering: .relaxed) }
 
     /// Opens a socket in the calling thread's network namespace.
     public init() throws(NetlinkError) {
         socket = try NetlinkSocket(.netfilter)
+        commits = Commits()
     }
 
     /// Opens a socket in `namespace`.
@@ -27,6 +37,7 @@ public struct NftablesSocket: Sendable {
         guard answers.contains(where: { $0.sequence == transaction.lastSequence }) else {
             throw NetlinkError(.unanswered, request: words())
         }
+        commits.count.wrappingAdd(1, ordering: .relaxed)
     }
 
     /// The generation of the rules: it grows with every transaction of anybody's. Shell: `nft monitor`.

@@ -35,10 +35,14 @@ extension NftablesForm {
     package func table(from elements: [String: [SetElement]]) -> ForwardingTable? {
         var table = ForwardingTable()
         guard let slots = slots(elements[Self.endpoints] ?? []) else { return nil }
-        for (set, group) in [(Self.services, EndpointGroup.inside), (Self.outside, .outside)] {
+        for (set, group, isNodePort) in [
+            (Self.services, EndpointGroup.inside, false), (Self.outside, .outside, false),
+            (Self.nodeServices, .inside, true), (Self.nodeOutside, .outside, true),
+        ] {
             for element in elements[set] ?? [] {
                 var key = KeyReader(element.key, family)
-                guard let address = key.entry(), case .verdict(let verdict) = element.value,
+                guard let address = key.entry(isNodePort: isNodePort),
+                    case .verdict(let verdict) = element.value,
                     read(verdict, address, group, slots[address]?[group] ?? [:], into: &table)
                 else { return nil }
             }
@@ -159,8 +163,10 @@ package struct ElementOperations: Sendable, Hashable {
 
     /// Adds what one entry's change needs: only slots, verdicts and the rest that differ.
     package mutating func add(_ address: ServiceAddress, _ change: TableChanges.Entry) {
-        changeSide(address, change, .inside, NftablesForm.services)
-        changeSide(address, change, .outside, NftablesForm.outside)
+        changeSide(
+            address, change, .inside, address.isNodePort ? NftablesForm.nodeServices : NftablesForm.services)
+        changeSide(
+            address, change, .outside, address.isNodePort ? NftablesForm.nodeOutside : NftablesForm.outside)
         if address.isNodePort, (change.old == nil) != (change.new == nil) {
             let key = NftablesForm.nodePortKey(address)
             if change.old != nil {
@@ -212,7 +218,7 @@ package struct ElementOperations: Sendable, Hashable {
         let oldVerdict = change.old.flatMap { NftablesForm.verdict(address, $0, group) }
         let newVerdict = change.new.flatMap { NftablesForm.verdict(address, $0, group) }
         if oldVerdict != newVerdict {
-            let key = NftablesForm.key(address)
+            let key = NftablesForm.verdictKey(address)
             if oldVerdict != nil { remove(key, from: set) }
             if let newVerdict { add(SetElement(key, .verdict(newVerdict)), to: set) }
         }

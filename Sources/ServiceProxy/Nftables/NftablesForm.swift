@@ -7,10 +7,14 @@ import Netlink
 ///
 ///     map services  { address . protocol . port : verdict }                  # goto pick3 | goto refuse | drop
 ///     map outside   { address . protocol . port : verdict }                  # for clients elsewhere, where it differs
+///     map node-services { protocol . port : verdict }                        # the same for ports of the node,
+///     map node-outside  { protocol . port : verdict }                        # at whichever of its addresses
 ///     map endpoints { address . protocol . port . slot : address . port }
 ///     chain pick3   { dnat to address . protocol . port . random number below 3, looked up in endpoints; … }
 ///
-/// Ports of the node have the unspecified address in these keys. The slot's type is `mark`, the one type of the
+/// Ports of the node have the unspecified address in the other keys. They have maps of their own for verdicts because
+/// the kernel looks at all elements of such a map whenever one comes, once for each rule of a hook that looks into it:
+/// that is what a change costs at which a number of endpoints changes. The slot's type is `mark`, the one type of the
 /// `nft` program's for 32-bit numbers in the machine's byte order, which is what the random number is.
 package struct NftablesForm: Sendable, Hashable {
     package let family: IPAddress.Family
@@ -28,13 +32,15 @@ package struct NftablesForm: Sendable, Hashable {
     /// Says which form the table has. A table with another comment was made by another version or for other
     /// ranges, and is replaced whole.
     package var comment: String {
-        "Swiftlet service proxy, form 4, "
+        "Swiftlet service proxy, form 5, "
             + configuration.serviceRanges.map(\.description).joined(separator: " ")
     }
 
     // Names in the table.
     package static let services = "services"
     package static let outside = "outside"
+    package static let nodeServices = "node-services"
+    package static let nodeOutside = "node-outside"
     package static let endpoints = "endpoints"
     package static let serviceAddresses = "service-addresses"
     package static let nodeLocal = "node-local"
@@ -52,7 +58,8 @@ package struct NftablesForm: Sendable, Hashable {
     private var addressType: DataType { family == .ipv4 ? .ipv4Address : .ipv6Address }
 
     package var sets: [SetDeclaration] {
-        let entry = [addressType, .transportProtocol, .port]
+        let nodePort: [DataType] = [.transportProtocol, .port]
+        let entry = [addressType] + nodePort
         var affinity = SetDeclaration(
             Self.affinity, key: [addressType] + entry, value: .data([addressType, .port]))
         affinity.isDynamic = true
@@ -62,9 +69,11 @@ package struct NftablesForm: Sendable, Hashable {
             SetDeclaration(Self.endpoints, key: entry + [.mark], value: .data([addressType, .port])),
             SetDeclaration(Self.services, key: entry, value: .verdict),
             SetDeclaration(Self.outside, key: entry, value: .verdict),
+            SetDeclaration(Self.nodeServices, key: nodePort, value: .verdict),
+            SetDeclaration(Self.nodeOutside, key: nodePort, value: .verdict),
             SetDeclaration(Self.serviceAddresses, key: [addressType]),
             SetDeclaration(Self.nodeLocal, key: [addressType]),
-            SetDeclaration(Self.nodePorts, key: [.transportProtocol, .port]),
+            SetDeclaration(Self.nodePorts, key: nodePort),
             SetDeclaration(Self.hairpins, key: [addressType, addressType]),
             // Entries that not everybody may use, and who may: a network and its number of leading bits.
             SetDeclaration(Self.restricted, key: entry),

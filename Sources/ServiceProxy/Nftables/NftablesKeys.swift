@@ -27,7 +27,12 @@ extension NftablesForm {
         key(address) + source.first.bytes + hostOrder(UInt32(truncatingIfNeeded: source.prefixLength))
     }
 
-    /// The key in `node-ports`.
+    /// The key in the map that says what becomes of connections to an entry: `services` and its like.
+    package static func verdictKey(_ address: ServiceAddress) -> [UInt8] {
+        address.isNodePort ? nodePortKey(address) : key(address)
+    }
+
+    /// The key in `node-ports`, `node-services` and `node-outside`.
     package static func nodePortKey(_ address: ServiceAddress) -> [UInt8] {
         var key: [UInt8] = []
         append(address.transportProtocol, address.port, to: &key)
@@ -87,8 +92,9 @@ struct KeyReader {
         take(4).map { $0.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) } }
     }
 
-    mutating func entry() -> ServiceAddress? {
-        guard let address = address(),
+    /// - Parameter isNodePort: whether the key has no address, since every address of the node is meant.
+    mutating func entry(isNodePort: Bool = false) -> ServiceAddress? {
+        guard let address = isNodePort ? .unspecified(family) : address(),
             let transport = take(4)?.first.flatMap(TransportProtocol.init(rawValue:)),
             let port = port()
         else { return nil }

@@ -4,8 +4,9 @@ import Netlink
 /// of the table to another. A pure value: what it returns is sent to the kernel, or played in a model of it.
 package struct NftablesProgram: Sendable {
     package let form: NftablesForm
-    /// How many sides of entries use each chain that they share.
-    private var shared: [SharedChain: Int] = [:]
+    /// The chains that entries share, also those that none uses any more. These stay until a proxy takes the table over:
+    /// to make one again, the kernel would look at every endpoint there is, which its rule may look up.
+    private var shared: Set<SharedChain> = []
     /// How many ranges of sources have each prefix length.
     private var sourceLengths: [Int: Int] = [:]
 
@@ -31,7 +32,7 @@ package struct NftablesProgram: Sendable {
     /// - Parameter chains: the names of the chains that are there.
     package mutating func adopt(_ table: ForwardingTable, chains: [String]) -> [NftablesOperation] {
         count(table)
-        let wanted = Set(form.chains.map(\.name) + shared.keys.map(\.name))
+        let wanted = Set(form.chains.map(\.name) + shared.map(\.name))
         let strangers = chains.filter { !wanted.contains($0) }
         var operations: [NftablesOperation] = [.addTable(comment: form.comment)]
         operations += frame
@@ -52,16 +53,15 @@ package struct NftablesProgram: Sendable {
         _ changes: TableChanges, forgetting clients: [[UInt8]] = []
     ) -> [NftablesOperation] {
         let (oldShared, oldLengths) = (shared, Set(sourceLengths.keys))
-        var touched: Set<SharedChain> = []
         for (address, change) in changes.entries where address.address.family == form.family {
             for (forwarding, difference) in [(change.old, -1), (change.new, 1)] {
                 guard let forwarding else { continue }
-                touched.formUnion(count(address, forwarding, difference))
+                count(address, forwarding, difference)
             }
         }
         let elements = ElementOperations(changes, form.family)
         var operations: [NftablesOperation] = []
-        for chain in touched.sorted() where shared[chain] != nil && oldShared[chain] == nil {
+        for chain in shared.subtracting(oldShared).sorted() {
             operations += add(form.chain(chain))
         }
         // Who may come is known before, and forgotten after, who may not come is.
@@ -70,37 +70,32 @@ package struct NftablesProgram: Sendable {
         }
         operations += elements.deletions + elements.additions
         if !clients.isEmpty { operations.append(.deleteElements(set: NftablesForm.affinity, clients)) }
-        for chain in touched.sorted() where shared[chain] == nil && oldShared[chain] != nil {
-            operations += [.flushChain(chain.name), .deleteChain(chain.name)]
-        }
         return operations
     }
 
     /// Removes the table. Nothing of it is left in the kernel.
     package mutating func remove() -> [NftablesOperation] {
-        (shared, sourceLengths) = ([:], [:])
+        (shared, sourceLengths) = ([], [:])
         return [.addTable(comment: nil), .deleteTable]
     }
 
     // MARK: Counting
 
     private mutating func count(_ table: ForwardingTable) {
-        (shared, sourceLengths) = ([:], [:])
+        (shared, sourceLengths) = ([], [:])
         for (address, forwarding) in table.entries where address.address.family == form.family {
-            _ = count(address, forwarding, 1)
+            count(address, forwarding, 1)
         }
     }
 
-    /// Counts what an entry uses, and returns the chains among it.
+    /// Counts what an entry uses.
     private mutating func count(
         _ address: ServiceAddress, _ forwarding: Forwarding, _ difference: Int
-    ) -> [SharedChain] {
-        let chains = SharedChain.chains(of: address, forwarding)
-        for chain in chains { Self.add(difference, to: &shared[chain]) }
+    ) {
+        if difference > 0 { shared.formUnion(SharedChain.chains(of: address, forwarding)) }
         for source in forwarding.sources ?? [] {
             Self.add(difference, to: &sourceLengths[source.prefixLength])
         }
-        return chains
     }
 
     /// A number that becomes 0 becomes nil.
@@ -117,7 +112,7 @@ package struct NftablesProgram: Sendable {
         let fixed = form.chains.map {
             $0.name == NftablesForm.checkSource ? form.checkSourceChain(sourceLengths.keys) : $0
         }
-        let chains = fixed + shared.keys.sorted().map(form.chain)
+        let chains = fixed + shared.sorted().map(form.chain)
         for chain in chains {
             operations += [.addChain(chain.name, chain.hook), .flushChain(chain.name)]
         }

@@ -84,7 +84,7 @@ extension NftablesForm {
                 [loadDestination(into: .word(0))] + isWithin(range, .word(0)) + [.verdict(.drop)])
         }
         if isOwn {
-            // fib daddr type local 0.0.0.0 . meta l4proto . th dport vmap @services
+            // fib daddr type local meta l4proto . th dport vmap @node-services
             rules += nodePortRules(isOwn: true).map { isToThisNode + $0 }
         } else {
             // fib daddr type local goto to-this-node
@@ -95,12 +95,15 @@ extension NftablesForm {
 
     /// What becomes of connections to the node's own ports.
     func nodePortRules(isOwn: Bool) -> [[Expression]] {
-        let entry = loadEntry(isNodePort: true)
-        // 0.0.0.0 . meta l4proto . th dport vmap @services
-        let everybody = entry + [.lookup(Self.services, key: .word(0), into: .verdict)]
+        let port: [Expression] = [
+            .meta(.transportProtocol, into: .word(0)),
+            .payload(.transport, offset: 2, length: 2, into: .word(1)),
+        ]
+        // meta l4proto . th dport vmap @node-services
+        let everybody = port + [.lookup(Self.nodeServices, key: .word(0), into: .verdict)]
         if isOwn { return [everybody] }
-        // ip saddr != 10.244.0.0/16 0.0.0.0 . meta l4proto . th dport vmap @outside
-        return [isFromOutside + entry + [.lookup(Self.outside, key: .word(0), into: .verdict)], everybody]
+        // ip saddr != 10.244.0.0/16 meta l4proto . th dport vmap @node-outside
+        return [isFromOutside + port + [.lookup(Self.nodeOutside, key: .word(0), into: .verdict)], everybody]
     }
 
     var refuseRules: [[Expression]] {

@@ -172,6 +172,9 @@ public struct TableChanges: Sendable, Hashable {
     /// Addresses of endpoints on this node that came and went.
     public var addedHairpinAddresses: Set<IPAddress> = []
     public var removedHairpinAddresses: Set<IPAddress> = []
+    /// Endpoints of entries whose pods are gone, not only taken out: they were on their way out before. No difference
+    /// between tables, since nobody new came to them any more; but connections to them lead nowhere now.
+    public var departed: [ServiceAddress: Set<IPAddress>] = [:]
 
     public init() {}
 

@@ -30,6 +30,8 @@ public struct Planner: Sendable {
 
     /// What has to be looked at by the next `plan()`.
     private var changedServices: Set<ObjectName> = []
+    /// Endpoints of Services that were terminating when a slice was last to name them.
+    private var departing: [ObjectName: Set<IPAddress>] = [:]
     private var touched = Touched()
 
     private struct Claims: Sendable {
@@ -89,7 +91,9 @@ public struct Planner: Sendable {
     /// An EndpointSlice came or changed.
     public mutating func setSlice(_ facts: SliceFacts) {
         if let before = serviceOfSlice[facts.name], before != facts.service { removeSlice(facts.name) }
-        guard slices[facts.service]?[facts.name] != facts else { return }
+        let before = slices[facts.service]?[facts.name]
+        guard before != facts else { return }
+        if let before { noteDepartures(from: before, to: facts) }
         slices[facts.service, default: [:]][facts.name] = facts
         serviceOfSlice[facts.name] = facts.service
         changedServices.insert(facts.service)
@@ -98,7 +102,7 @@ public struct Planner: Sendable {
     /// An EndpointSlice went.
     public mutating func removeSlice(_ name: ObjectName) {
         guard let service = serviceOfSlice.removeValue(forKey: name) else { return }
-        slices[service]?[name] = nil
+        if let before = slices[service]?.removeValue(forKey: name) { noteDepartures(from: before, to: nil) }
         if slices[service]?.isEmpty == true { slices[service] = nil }
         changedServices.insert(service)
     }
@@ -128,8 +132,34 @@ public struct Planner: Sendable {
             }
         }
         touched = Touched()
+        changes.departed = departures()
         table.apply(changes)
         return changes
+    }
+}
+
+// Which pods are gone.
+extension Planner {
+    private mutating func noteDepartures(from before: SliceFacts, to after: SliceFacts?) {
+        let leaving = Set(before.endpoints.lazy.filter(\.isTerminating).map(\.address))
+        guard !leaving.isEmpty else { return }
+        let departed = leaving.subtracting(after?.endpoints.map(\.address) ?? [])
+        if !departed.isEmpty { departing[before.service, default: []].formUnion(departed) }
+    }
+
+    /// Where connections to those that left and that no other slice of their Service names may be.
+    private mutating func departures() -> [ServiceAddress: Set<IPAddress>] {
+        var result: [ServiceAddress: Set<IPAddress>] = [:]
+        for (service, addresses) in departing {
+            let present = (slices[service] ?? [:]).values.lazy.flatMap(\.endpoints).map(\.address)
+            let departed = addresses.subtracting(present)
+            for entry in (claims[service]?.entries ?? [:]).keys where owners[entry] == service {
+                let own = departed.filter { $0.family == entry.address.family }
+                if !own.isEmpty { result[entry] = own }
+            }
+        }
+        departing = [:]
+        return result
     }
 }
 

@@ -90,9 +90,13 @@ package struct DataPlane: Sendable {
         isComplete = true
         for index in backEnds.indices {
             if replacing.contains(index) {
-                try backEnds[index].replace(by: planner.table)
+                try monitor.withoutNotices { () throws(NetlinkError) in
+                    try backEnds[index].replace(by: planner.table)
+                }
                 replacing.remove(index)
                 isUncertain = true
+            } else if changes.entries.count > Self.fewEntries {
+                try monitor.withoutNotices { () throws(NetlinkError) in try backEnds[index].apply(changes) }
             } else if !changes.isEmpty {
                 try backEnds[index].apply(changes)
             }
@@ -110,6 +114,9 @@ package struct DataPlane: Sendable {
         return changes
     }
 
+    /// With how many entries a change is still a small one.
+    private static let fewEntries = 256
+
     /// Routes other ranges to the interface, and has the tables written anew that name them. Until they are, the old
     /// ones stay in force.
     private mutating func follow(_ ranges: [IPNetwork]) throws(NetlinkError) {
@@ -124,6 +131,7 @@ package struct DataPlane: Sendable {
             try backEnd.cleanUp()
         }
         backEnds = families.map { NftablesBackEnd(NftablesForm($0, configuration), nftables) }
+        monitor.watch(backEnds.map(\.table))
         replacing = Set(backEnds.indices)
         wantedRanges = nil
         logger.info(

@@ -5,6 +5,10 @@ import Netlink
 /// client tries; forgotten, their next packet is a new connection's first and meets the new table. Established
 /// TCP connections stay: the endpoint may serve them to their end.
 ///
+/// Of an endpoint whose pod is gone none goes on. A client that uses the port of a connection again which was being
+/// closed would be led to the dead pod's address for up to two minutes; and one that still waits there is told that
+/// the connection is no more by its next packet.
+///
 /// So must UDP flows that began before there was anything to lead them to: connection tracking would leave them
 /// untranslated for as long as the client sends.
 package struct StaleConnections: Sendable, Hashable {
@@ -14,6 +18,8 @@ package struct StaleConnections: Sendable, Hashable {
     package private(set) var begun: Set<ServiceAddress> = []
     /// Where clients sent to, and which endpoints they had that they must not be led to again.
     package private(set) var clients: [ServiceAddress: Set<Backend>] = [:]
+    /// Where clients sent to, and the addresses of endpoints whose pods are gone.
+    package private(set) var departed: [ServiceAddress: Set<IPAddress>] = [:]
     /// Every address of the node: the addresses that the node's ports have.
     package var nodeAddresses: Set<IPAddress> = []
 
@@ -21,6 +27,7 @@ package struct StaleConnections: Sendable, Hashable {
 
     /// What the changes make stale.
     package init(_ changes: TableChanges) {
+        departed = changes.departed
         for (address, change) in changes.entries {
             let backends = change.removedBackends
             if !backends.isEmpty { removed[address] = backends }
@@ -42,7 +49,9 @@ package struct StaleConnections: Sendable, Hashable {
     }
 
     /// Whether nothing is stale.
-    package var isEmpty: Bool { removed.isEmpty && begun.isEmpty && clients.isEmpty }
+    package var isEmpty: Bool {
+        removed.isEmpty && begun.isEmpty && clients.isEmpty && departed.isEmpty
+    }
 
     /// Adds what another change made stale. What a later change brought back is not stale any more.
     package mutating func add(_ changes: TableChanges) {
@@ -52,7 +61,9 @@ package struct StaleConnections: Sendable, Hashable {
                 .subtracting(change.new?.backends ?? [])
                 .union(change.removedBackends)
             removed[address] = remaining.isEmpty ? nil : remaining
+            departed[address]?.subtract(change.new?.backends.map(\.address) ?? [])
         }
+        departed.merge(later.departed) { $0.union($1) }
         begun.formUnion(later.begun)
         clients.merge(later.clients) { $0.union($1) }
     }
@@ -61,6 +72,9 @@ package struct StaleConnections: Sendable, Hashable {
     package func contains(_ connection: TrackedConnection) -> Bool {
         guard let address = ServiceAddress(connection) else { return false }
         let backend = Backend(connection.reply.source, connection.reply.sourcePort)
+        for entry in [address, address.onNode] where departed[entry]?.contains(backend.address) == true {
+            return true
+        }
         if begun.contains(address)
             || nodeAddresses.contains(address.address) && begun.contains(address.onNode)
         {
@@ -93,6 +107,16 @@ package struct StaleConnections: Sendable, Hashable {
             question.originalDestination = address.isNodePort ? nil : address.address
             narrow.insert(question)
         }
+        for (address, endpoints) in departed {
+            let question = ConnectionFilter(transportProtocol: address.transportProtocol.rawValue)
+            wide.insert(question)
+            guard narrow.count <= 4 else { continue }
+            for endpoint in endpoints {
+                var question = question
+                question.replySource = endpoint
+                narrow.insert(question)
+            }
+        }
         return narrow.count <= 4 ? narrow : wide
     }
 
@@ -101,7 +125,7 @@ package struct StaleConnections: Sendable, Hashable {
     package func forget(_ tracking: ConnectionTracking) throws(NetlinkError) -> Int {
         var count = 0
         for question in questions {
-            for family in Set((Set(removed.keys).union(begun)).map(\.address.family)) {
+            for family in Set((Set(removed.keys).union(departed.keys).union(begun)).map(\.address.family)) {
                 if let address = question.originalDestination ?? question.replySource,
                     address.family != family
                 {

@@ -31,7 +31,8 @@ struct DataPathTests {
         }
 
         mutating func setEndpoints(
-            _ addresses: [String], _ transport: TransportProtocol = .tcp, target: UInt16 = 3000
+            _ addresses: [String], terminating: [String] = [], _ transport: TransportProtocol = .tcp,
+            target: UInt16 = 3000
         ) throws -> TableChanges {
             var service = ServiceFacts(ObjectName("default", "web"))
             service.clusterAddresses = [PrivateNetwork.address(DataPathTests.service)]
@@ -39,9 +40,11 @@ struct DataPathTests {
             planner.setService(service)
             var slice = SliceFacts(ObjectName("default", "web-1"), of: service.name)
             slice.ports = [.init("", transport, target)]
-            slice.endpoints = addresses.map { text in
+            slice.endpoints = (addresses + terminating).map { text in
                 var endpoint = SliceFacts.Endpoint(PrivateNetwork.address(text))
                 endpoint.isOnNode = true
+                endpoint.isTerminating = terminating.contains(text)
+                endpoint.isReady = !endpoint.isTerminating
                 return endpoint
             }
             planner.setSlice(slice)
@@ -248,6 +251,84 @@ struct DataPathTests {
             #expect(try stale.forget(tracking) == 1)
             #expect(try await outcome.first?.server == "b")
         }
+    }
+
+    @Test func associationsAreTranslatedBothWays() async throws {
+        let network = try await PrivateNetwork()
+        var proxy = try await Proxy(network)
+        let client = try await network.addPod("10.244.0.9")
+        let pod = try await network.addPod("10.244.0.2")
+        _ = try proxy.setEndpoints(["10.244.0.2"], .sctp)
+        let (outer, inner) = (
+            try await client.run { SCTPPacket.socket() }, try await pod.run { SCTPPacket.socket() }
+        )
+        defer {
+            close(outer)
+            close(inner)
+        }
+        let service = PrivateNetwork.address(Self.service)
+        #expect(SCTPPacket(from: 5000, to: 80, .initiation).send(to: service, over: outer))
+        let first = try #require(SCTPPacket.receive(over: inner))
+        #expect(first.packet == SCTPPacket(from: 5000, to: 3000, .initiation))
+        #expect(first.source == PrivateNetwork.address("10.244.0.9"))
+        let answer = SCTPPacket(from: 3000, to: 5000, tag: 0x0102_0304, .initiationAcknowledgement)
+        #expect(answer.send(to: first.source, over: inner))
+        let second = try #require(SCTPPacket.receive(over: outer))
+        #expect(
+            second.packet
+                == SCTPPacket(from: 80, to: 5000, tag: 0x0102_0304, .initiationAcknowledgement))
+        #expect(second.source == service)
+    }
+
+    /// The client has closed, its pod died before it did, and the client's port is used again.
+    @Test func aPortOfAConnectionToADeadPodCanBeUsedAgain() async throws {
+        let network = try await PrivateNetwork()
+        var proxy = try await Proxy(network)
+        let tracking = try await ConnectionTracking(in: network.node)
+        let client = try await network.addPod("10.244.0.9")
+        let first = try await network.addPod("10.244.0.2")
+        let second = try await network.addPod("10.244.0.3")
+        let listener = try await NamedServer("a", in: first, port: 3000)
+        defer { close(listener.descriptor) }
+        let b = try await NamedServer("b", in: second, port: 3000)
+        _ = try proxy.setEndpoints(["10.244.0.2"])
+        let service = PrivateNetwork.address(Self.service)
+        let old = try await client.run { Self.socket(boundTo: 4000) }
+        #expect(withSocketAddress(service, 80) { connect(old, $0, $1) } == 0)
+        let accepted = accept(listener.descriptor, nil, nil)
+        #expect(shutdown(old, Int32(SHUT_WR)) == 0)
+        var byte: UInt8 = 0
+        #expect(recv(accepted, &byte, 1, 0) == 0)
+        // From here on the pod says nothing any more, and the client's kernel forgets the connection (it is closed
+        // by a reset that nobody sees).
+        let wire = try #require(try network.routes.link(named: "veth2"))
+        try network.routes.setLink(wire.index, up: false)
+        let clients = try #require(try network.routes.link(named: "veth9"))
+        try network.routes.setLink(clients.index, up: false)
+        var linger = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(old, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
+        close(old)
+        close(accepted)
+        try network.routes.setLink(clients.index, up: true)
+        try network.routes.setRoute(
+            Route(IPNetwork(host: PrivateNetwork.address("10.244.0.9")), link: clients.index))
+        let going = StaleConnections(try proxy.setEndpoints(["10.244.0.3"], terminating: ["10.244.0.2"]))
+        #expect(try going.forget(tracking) == 0)
+        let gone = StaleConnections(try proxy.setEndpoints(["10.244.0.3"]))
+        #expect(try gone.forget(tracking) == 1)
+        try await b.serve(in: second) { () async throws in
+            let again = try await client.run { Self.socket(boundTo: 4000) }
+            defer { close(again) }
+            #expect(exchange(again, SOCK_STREAM, service, 80).server == "b")
+        }
+    }
+
+    private static func socket(boundTo port: UInt16) -> Int32 {
+        let descriptor = clientSocket(SOCK_STREAM)
+        var on: Int32 = 1
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, 4)
+        _ = withSocketAddress(.unspecified(.ipv4), port) { bind(descriptor, $0, $1) }
+        return descriptor
     }
 
     @Test func establishedConnectionsLiveOn() async throws {

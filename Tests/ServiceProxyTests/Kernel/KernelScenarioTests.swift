@@ -41,7 +41,7 @@ struct KernelScenarioTests {
         _ expected: Scenario.ExpectedPacket, _ scenario: Scenario, _ network: ScenarioNetwork, _ place: String
     ) async throws {
         let destination = try expected.destination()
-        // Few machines have SCTP, and what goes past the node meets nobody there.
+        // Few machines have SCTP: DataPathTests make such packets by hand.
         guard destination.transportProtocol != .sctp else { return }
         let source = try expected.sender(scenario.configuration)
         let sender = try await network.namespace(of: source)

@@ -29,6 +29,7 @@ struct Scenario: Sendable, CustomTestStringConvertible {
         var table: [String: [String]]?
         var packets: [ExpectedPacket]
         var stale: [String: [String]]?
+        var departed: [String: [String]]?
         var begun: [String]?
         var health: [String: [String]]?
     }
@@ -114,6 +115,7 @@ extension Scenario.Step {
         zone = value["zone"]?.stringValue
         table = map(value["table"])
         stale = map(value["stale"])
+        departed = map(value["departed"])
         begun = list(value["begun"])
         health = map(value["health"])
         packets = try (value["packets"]?.arrayValue ?? []).map { item in
@@ -126,12 +128,12 @@ extension Scenario.Step {
                 from: from, to: to, fates: Set(fates), sticks: item["sticks"]?.boolValue ?? false)
         }
         let known: Set<String> = [
-            "what", "apply", "delete", "zone", "table", "packets", "stale", "begun", "health",
+            "what", "apply", "delete", "zone", "table", "packets", "stale", "departed", "begun", "health",
         ]
         for (key, _) in value.objectValue ?? JSONObject() where !known.contains(key) {
             throw Scenario.Mistake(description: "\(name): a step has no \(key)")
         }
-        if table == nil, stale == nil, begun == nil, health == nil, packets.isEmpty {
+        if table == nil, stale == nil, departed == nil, begun == nil, health == nil, packets.isEmpty {
             throw Scenario.Mistake(description: "\(name): the step \"\(what)\" expects nothing")
         }
     }

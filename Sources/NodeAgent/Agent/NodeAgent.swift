@@ -84,7 +84,7 @@ public final class NodeAgent: Sendable {
     private func givePodsTheirShare() {
         let group = context.configuration.controlGroup
         do {
-            try ControlGroups.setShares(1024 * max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))), of: group)
+            try ControlGroups.setShares(1024 * registration.facts.processors, of: group)
         } catch {
             context.logger.warning(
                 "pods have the processor share of a single process",

@@ -107,9 +107,12 @@ struct Rooms: Sendable {
             logger: log("dns"))
         try network.establishServiceRange()
         try await dns.bind()
-        (containerd, registry) = try await runtime
+        let images: ImageFolder
+        (containerd, registry, images) = try await runtime
+        var nodeConfiguration = network.nodeConfiguration
+        nodeConfiguration.hasImage = { images.has($0) }
         agent = try await NodeAgent(
-            configuration: network.nodeConfiguration,
+            configuration: nodeConfiguration,
             client: node, informers: informers, runtime: containerd.runtime,
             traffic: configuration.hasGates ? traffic : NoServices(), logger: log("node"))
         local.connect(agent.api)
@@ -118,7 +121,7 @@ struct Rooms: Sendable {
 
     private static func startRuntime(
         _ configuration: ClusterConfiguration, network: NodeNetwork, logger: Logger
-    ) async throws -> (ContainerdSupervisor, ImageRegistry) {
+    ) async throws -> (ContainerdSupervisor, ImageRegistry, ImageFolder) {
         let group = MultiThreadedEventLoopGroup.singleton
         let folder = try ImageFolder(path: configuration.imageDirectory, logger: logger)
         try folder.addPauseImage()
@@ -129,7 +132,7 @@ struct Rooms: Sendable {
         )
         try await containerd.useRegistry(port: registry.port)
         try await containerd.start()
-        return (containerd, registry)
+        return (containerd, registry, folder)
     }
 
     /// What runs, in the order of starting; stopping goes the other way.

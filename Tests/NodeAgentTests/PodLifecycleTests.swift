@@ -47,7 +47,8 @@ struct Scene {
         containers.append(
             ContainerObservation(
                 id: "\(name)-\(attempt)", name: name, attempt: attempt, sandboxID: sandbox, state: .running,
-                startedAt: wall))
+                startedAt: wall,
+                annotations: [ContainerBuilder.imageAnnotation: pod.container(name)?.image ?? ""]))
         lifecycle.containerStarted(name)
     }
 
@@ -240,7 +241,7 @@ struct Scene {
             scene.step().actions == [
                 .killContainer(
                     id: "main-0", name: "main",
-                    message: "Container main failed liveness probe, will be restarted")
+                    message: "Container main failed liveness probe, will be restarted", probe: .liveness)
             ])
         #expect(scene.pod.status.containerStatuses.first?.ready == false)
         #expect(
@@ -250,6 +251,80 @@ struct Scene {
         #expect(scene.step().actions.isEmpty)
         scene.lifecycle.containerEnded("main-0")
         #expect(scene.step().actions.count == 1)
+    }
+
+    /// Whatever the restart policy, without a wait, and out of its Services first.
+    @Test(arguments: ["Always", "OnFailure", "Never"])
+    func anotherImageRestartsTheContainer(restartPolicy: String) {
+        var scene = Scene(restartPolicy: restartPolicy, ["main", "other"])
+        scene.addSandbox()
+        scene.start("main")
+        scene.start("other")
+        #expect(scene.step().actions.isEmpty)
+        scene.pod.spec.containers[0].image = "web:2.0"
+        #expect(
+            scene.step().actions == [
+                .killContainer(
+                    id: "main-0", name: "main",
+                    message: "Container main definition changed, will be restarted")
+            ])
+        #expect(scene.pod.status.conditions.first { $0.type == "Ready" }?.status == "False")
+        #expect(scene.step().actions.isEmpty)
+        scene.exit("main", code: 0)
+        scene.lifecycle.containerEnded("main-0")
+        #expect(scene.step().actions == [.startContainer(name: "main", attempt: 1)])
+        #expect(scene.pod.status.phase == "Running")
+        #expect(scene.pod.status.containerStatuses.first?.state.waiting?.reason == "ContainerCreating")
+        #expect(scene.pod.status.containerStatuses.first?.lastState.terminated?.exitCode == 0)
+        let restarting = scene.pod
+        scene.start("main", attempt: 1)
+        #expect(scene.step().actions.isEmpty)
+        let findings = scene.pod.validateStatusUpdate(from: restarting)
+        #expect(findings.allSatisfy { !$0.field.hasSuffix("state") })
+        #expect(scene.pod.status.containerStatuses.first?.restartCount == 1)
+        #expect(scene.pod.status.conditions.first { $0.type == "Ready" }?.status == "True")
+    }
+
+    @Test func theOnlyContainerOfAPodThatNeverRestartsStartsWithItsNewImage() {
+        var scene = Scene(restartPolicy: "Never")
+        scene.addSandbox()
+        scene.start("main")
+        scene.pod.spec.containers[0].image = "web:2.0"
+        _ = scene.step()
+        scene.exit("main", code: 143)
+        #expect(scene.step().actions == [.startContainer(name: "main", attempt: 1)])
+        #expect(scene.pod.status.phase == "Running")
+        // What ends of itself afterwards stays.
+        scene.start("main", attempt: 1)
+        scene.exit("main", code: 1)
+        _ = scene.step()
+        #expect(scene.pod.status.phase == "Failed")
+    }
+
+    @Test func sidecarsAreRestartedForTheirImageAndInitContainersAreNot() {
+        var scene = Scene(["main"], initContainers: ["side", "one"])
+        scene.pod.spec.initContainers[0].restartPolicy = "Always"
+        scene.addSandbox()
+        scene.start("side")
+        scene.start("one")
+        #expect(scene.step().actions.isEmpty)
+        for index in scene.pod.spec.initContainers.indices {
+            scene.pod.spec.initContainers[index].image = "web:2.0"
+        }
+        #expect(
+            scene.step().actions == [
+                .killContainer(id: "side-0", name: "side", message: "Init container side definition changed")
+            ])
+    }
+
+    @Test func anotherImageIsPulledWithoutAWait() {
+        var scene = Scene()
+        scene.addSandbox()
+        _ = scene.step()
+        scene.lifecycle.containerFailed("main", WaitingReason("ErrImagePull"), at: scene.now)
+        #expect(scene.step().actions.isEmpty)
+        scene.pod.spec.containers[0].image = "web:2.0"
+        #expect(scene.step().actions == [.startContainer(name: "main", attempt: 0)])
     }
 
     @Test func whatIsToBeRestartedLeavesItsServicesFirst() {
@@ -303,7 +378,10 @@ struct Scene {
         #expect(scene.step().wakeAfter == .seconds(60))
         scene.now += .seconds(61)
         let kill = PodAction.killContainer(id: "main-0", name: "main", message: "Stopping container main")
-        #expect(scene.step().actions == [kill])
+        let report = PodAction.report(
+            container: "", type: "Normal", reason: "DeadlineExceeded",
+            message: "Pod was active on the node longer than the specified deadline")
+        #expect(scene.step().actions == [report, kill])
         #expect(scene.pod.status.phase == "Failed")
         #expect(scene.pod.status.reason == "DeadlineExceeded")
         // It keeps its network to its end.

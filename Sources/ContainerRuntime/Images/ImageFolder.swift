@@ -54,6 +54,13 @@ public final class ImageFolder: Sendable {
         archives().flatMap(\.images).sorted { $0.reference < $1.reference }
     }
 
+    /// Whether the folder has an image.
+    public func has(_ image: ImageReference) -> Bool {
+        digest(
+            registry: image.registry, repository: image.repository,
+            reference: image.digest ?? image.tag ?? "latest") != nil
+    }
+
     // MARK: - What the registry asks
 
     /// The digest that a reference stands for. `localhost/web:1.0`, which is how builders name an image

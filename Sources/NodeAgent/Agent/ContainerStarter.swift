@@ -85,15 +85,18 @@ package struct ContainerStarter: Sendable {
         }
         switch ImagePullPlan(policy: container.imagePullPolicy, image: name, isPresent: present != nil) {
         case .useLocal:
-            context.event(
-                pod, "Normal", "Pulled", "Container image \"\(name)\" already present on machine",
-                container: container)
+            reportPresent(container)
             return present
         case .never:
             let text = "Container image \"\(name)\" is not present with pull policy of Never"
             report(container, "ErrImageNeverPull", text)
             report(container, "Failed", "Error: ErrImageNeverPull")
             throw ContainerStartFailure("ErrImageNeverPull", text)
+        case .pull
+        where container.imagePullPolicy == "IfNotPresent" && context.configuration.hasImage(reference):
+            // What was loaded into this machine is present; that the runtime has yet to read it is no pull.
+            try await fetch(container, reference)
+            reportPresent(container)
         case .pull:
             try await pull(container, reference)
         }
@@ -109,20 +112,33 @@ package struct ContainerStarter: Sendable {
         let name = container.image
         context.event(pod, "Normal", "Pulling", "Pulling image \"\(name)\"", container: container)
         let begin = context.clock.now()
-        do {
-            _ = try await context.runtime.pullImage(name, credentials: await credentials(reference))
-        } catch {
-            let text = error.goDescription
-            report(container, "Failed", "Failed to pull image \"\(name)\": \(text)")
-            report(container, "Failed", "Error: ErrImagePull")
-            throw ContainerStartFailure("ErrImagePull", text)
-        }
+        try await fetch(container, reference)
         let milliseconds = (context.clock.now() - begin) / .milliseconds(1)
         let took = milliseconds < 1000 ? "\(Int(milliseconds))ms" : "\(Double(Int(milliseconds)) / 1000)s"
         let size = (try? await context.runtime.image(name))?.size ?? 0
         context.event(
             pod, "Normal", "Pulled",
             "Successfully pulled image \"\(name)\" in \(took) (\(took) including waiting). Image size: \(size) bytes.",
+            container: container)
+    }
+
+    private func fetch(
+        _ container: Container, _ reference: ImageReference
+    ) async throws(ContainerStartFailure) {
+        do {
+            _ = try await context.runtime.pullImage(
+                container.image, credentials: await credentials(reference))
+        } catch {
+            let text = error.goDescription
+            report(container, "Failed", "Failed to pull image \"\(container.image)\": \(text)")
+            report(container, "Failed", "Error: ErrImagePull")
+            throw ContainerStartFailure("ErrImagePull", text)
+        }
+    }
+
+    private func reportPresent(_ container: Container) {
+        context.event(
+            pod, "Normal", "Pulled", "Container image \"\(container.image)\" already present on machine",
             container: container)
     }
 

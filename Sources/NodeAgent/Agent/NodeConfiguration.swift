@@ -1,3 +1,4 @@
+public import ContainerRuntime
 import KubernetesAPI
 
 /// What the node agent must know of its node and cluster.
@@ -28,6 +29,9 @@ public struct NodeConfiguration: Sendable {
     public var hostResolverFile = "/etc/resolv.conf"
     /// How many pods may run on the node.
     public var maximumPods = 110
+
+    /// Whether the machine has an image of its own, which is fetched from nowhere else.
+    public var hasImage: @Sendable (ImageReference) -> Bool = { _ in false }
 
     public init(
         nodeName: String, addresses: [String], podCIDRs: [String], stateDirectory: String,

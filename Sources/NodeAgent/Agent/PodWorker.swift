@@ -279,7 +279,7 @@ package actor PodWorker {
         case .removeSandbox(let id):
             await attempt("remove the sandbox") { try await context.runtime.removeSandbox(id) }
         case .startContainer(let name, let attempt): await startContainer(name, attempt)
-        case .killContainer(let id, let name, let message): kill(id, name, message)
+        case .killContainer(let id, let name, let message, let probe): kill(id, name, message, probe)
         case .removeContainer(let id):
             await attempt("remove a container") { try await context.runtime.removeContainer(id) }
         case .report(let name, let type, let reason, let message):
@@ -391,14 +391,19 @@ package actor PodWorker {
 
     /// Ends a container that is to start anew or whose pod has ended: first it leaves its Services, which the
     /// status as published has brought about.
-    private func kill(_ id: String, _ name: String, _ message: String) {
+    private func kill(_ id: String, _ name: String, _ message: String, _ failed: ProbeResults.Failure?) {
         let container = pod.container(name)
         context.event(pod, "Normal", "Killing", message, container: container)
+        let probe: Probe? =
+            switch failed {
+            case .liveness: container?.livenessProbe
+            case .startup: container?.startupProbe
+            case nil: nil
+            }
         let grace = Duration.seconds(
             max(
                 0,
-                container?.livenessProbe?.terminationGracePeriodSeconds
-                    ?? pod.spec.terminationGracePeriodSeconds ?? 30))
+                probe?.terminationGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? 30))
         let ending = ContainerEnding(
             context: context, pod: pod, sandbox: observation.readySandbox, volumes: volumes, grace: grace)
         Task {

@@ -107,6 +107,9 @@ package struct ContainerBuilder: Sendable {
         self.memoryCapacity = memoryCapacity
     }
 
+    /// Holds the image as the container's definition named it when the container was made.
+    package static let imageAnnotation = "swiftlet.local/image"
+
     /// Where a container's log is, below the pod's log folder.
     package static func logPath(_ container: String, attempt: Int) -> String { "\(container)/\(attempt).log" }
 
@@ -143,6 +146,7 @@ package struct ContainerBuilder: Sendable {
             RuntimeLabel.containerName: container.name, RuntimeLabel.podName: pod.metadata.name,
             RuntimeLabel.podNamespace: pod.metadata.namespace, RuntimeLabel.podUID: pod.metadata.uid,
         ]
+        configuration.annotations = [Self.imageAnnotation: container.image]
         configuration.logPath = Self.logPath(container.name, attempt: attempt)
         configuration.stdin = container.stdin
         configuration.stdinOnce = container.stdinOnce

@@ -33,6 +33,10 @@ package struct PodLifecycle: Sendable {
 
     /// Containers that are being ended, by id.
     private var ending: Set<String> = []
+    /// Those among them, and among the ended, that start anew as their definition changed, by id.
+    private var redefined: Set<String> = []
+    /// The image of each container as the spec last had it, by the container's name.
+    private var images: [String: String] = [:]
     private var restarts: [String: BackOff] = [:]
     private var pulls: [String: (backOff: BackOff, failedAt: Duration)] = [:]
     private var starts: [String: (backOff: BackOff, failedAt: Duration)] = [:]
@@ -97,9 +101,14 @@ package struct PodLifecycle: Sendable {
         if let deadline = pod.spec.activeDeadlineSeconds, let start = pod.status.startTime {
             let left = Int64(start.seconds) + Int64(clamping: deadline) - wall / 1_000_000_000
             if left <= 0 {
-                failure = WaitingReason(
+                let reason = WaitingReason(
                     "DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
-                return end(observation)
+                failure = reason
+                var decision = end(observation)
+                decision.actions.insert(
+                    .report(container: "", type: "Normal", reason: reason.reason, message: reason.message),
+                    at: 0)
+                return decision
             }
             var decision = run(pod, observation, now: now, wall: wall)
             decision.wake(after: .seconds(left))
@@ -158,6 +167,7 @@ package struct PodLifecycle: Sendable {
             decision.actions.append(.removeSandbox(id: stale.id))
         }
         collectGarbage(pod, observation, into: &decision)
+        forgetFailuresOfChanged(pod)
 
         if isInitialized(pod, observation) {
             for container in pod.spec.initContainers where container.isSidecar {
@@ -224,7 +234,11 @@ package struct PodLifecycle: Sendable {
         into decision: inout Decision
     ) {
         for container in pod.spec.initContainers {
-            if Self.isDone(container, observation, sandbox) { continue }
+            if Self.isDone(container, observation, sandbox) {
+                guard container.isSidecar else { continue }
+                keep(container, pod, observation, sandbox, now: now, wall: wall, into: &decision)
+                continue
+            }
             if !container.isSidecar, let newest = observation.newest(container.name),
                 newest.sandboxID == sandbox.id, newest.state == .exited, pod.spec.restartPolicy == "Never"
             {
@@ -249,10 +263,7 @@ package struct PodLifecycle: Sendable {
         let belongs = newest.sandboxID == sandbox.id
         switch newest.state {
         case .running where belongs:
-            guard let failed = observation.probeResults(newest).failure else { return }
-            kill(
-                newest, "Container \(name) failed \(failed.rawValue) probe, will be restarted",
-                into: &decision)
+            keepUp(container, pod, newest, observation, into: &decision)
         case .running, .unknown:
             kill(newest, "Container \(name) is in an unknown state", into: &decision)
         case .created:
@@ -260,6 +271,11 @@ package struct PodLifecycle: Sendable {
             decision.actions.append(.removeContainer(id: newest.id))
             start(container, pod, attempt: newest.attempt, now: now, into: &decision)
         case .exited:
+            if redefined.contains(newest.id) {
+                // Whatever the restart policy, and without a wait.
+                start(container, pod, attempt: newest.attempt + 1, now: now, into: &decision)
+                return
+            }
             guard !belongs || Self.restarts(container, pod, newest) else { return }
             if belongs, let left = crashBackOff(container, newest, now: now, wall: wall) {
                 if waiting[name]?.reason != "CrashLoopBackOff" {
@@ -284,13 +300,49 @@ package struct PodLifecycle: Sendable {
         }
     }
 
+    /// Has a running container ended if it is to start anew: because its definition changed, or a probe failed.
+    private mutating func keepUp(
+        _ container: Container, _ pod: Pod, _ running: ContainerObservation, _ observation: PodObservation,
+        into decision: inout Decision
+    ) {
+        let isInit = pod.spec.initContainers.contains { $0.name == container.name }
+        let name = "\(isInit ? "Init container" : "Container") \(container.name)"
+        let consequence = isInit ? "" : ", will be restarted"
+        if running.isOutdated(container), !isInit || container.isSidecar {
+            redefined.insert(running.id)
+            kill(running, "\(name) definition changed\(consequence)", into: &decision)
+        } else if let failed = observation.probeResults(running).failure {
+            kill(
+                running,
+                "\(name) failed \(failed.rawValue) probe"
+                    + (pod.spec.restartPolicy == "Never" ? "" : consequence),
+                probe: failed, into: &decision)
+        }
+    }
+
+    /// Whether a container that has ended starts anew because its definition changed.
+    package func isRedefined(_ id: String) -> Bool { redefined.contains(id) }
+
+    /// Another image is another try: what failed with the one before does not hold it up.
+    private mutating func forgetFailuresOfChanged(_ pod: Pod) {
+        for container in pod.spec.initContainers + pod.spec.containers {
+            let before = images.updateValue(container.image, forKey: container.name)
+            guard let before, before != container.image else { continue }
+            pulls[container.name] = nil
+            starts[container.name] = nil
+            restarts[container.name] = nil
+            waiting[container.name] = nil
+        }
+    }
+
     /// Has a container ended, once: it takes its time.
     private mutating func kill(
-        _ container: ContainerObservation, _ message: String, into decision: inout Decision
+        _ container: ContainerObservation, _ message: String, probe: ProbeResults.Failure? = nil,
+        into decision: inout Decision
     ) {
         guard ending.insert(container.id).inserted else { return }
         decision.actions.append(
-            .killContainer(id: container.id, name: container.name, message: message))
+            .killContainer(id: container.id, name: container.name, message: message, probe: probe))
     }
 
     /// The wait that is left before the container may start again. The first restart is immediate.

@@ -64,10 +64,10 @@ package enum PodAction: Sendable, Hashable {
     case removeSandbox(id: String)
     /// Fetch the image if necessary, create and start a container; `attempt` counts its restarts.
     case startContainer(name: String, attempt: Int)
-    /// Stop a container that is to be restarted, with its grace period.
-    case killContainer(id: String, name: String, message: String)
+    /// Stop a container that is to be restarted, with the pod's grace period or that of the probe that failed.
+    case killContainer(id: String, name: String, message: String, probe: ProbeResults.Failure? = nil)
     case removeContainer(id: String)
-    /// Tell people about a container, in an event.
+    /// Tell people about a container, in an event; about the pod if none is named.
     case report(container: String, type: String, reason: String, message: String)
     /// Take the pod down: gate, preStop, SIGTERM, grace period, SIGKILL, network.
     case terminate(grace: Duration)
@@ -89,6 +89,15 @@ package struct WaitingReason: Sendable, Hashable {
 
     package static let creating = WaitingReason("ContainerCreating")
     package static let initializing = WaitingReason("PodInitializing")
+}
+
+extension ContainerObservation {
+    /// Whether it was made of another image than its definition names by now. Nothing else of a definition can
+    /// change while a container runs.
+    func isOutdated(_ container: Container) -> Bool {
+        guard let image = annotations[ContainerBuilder.imageAnnotation] else { return false }
+        return image != container.image
+    }
 }
 
 extension Container {

@@ -98,14 +98,16 @@ package struct PodStatusBuilder: Sendable {
             status.state.running = ContainerStateRunning(startedAt: Time(nanoseconds: newest.startedAt))
             status.started = probes.isStarted
             // What is to be restarted leaves its Services first.
+            let stays = probes.failure == nil && !newest.isOutdated(container)
             status.ready =
-                isInit && !container.isSidecar
-                ? false : probes.isStarted && probes.isReady && probes.failure == nil
+                isInit && !container.isSidecar ? false : probes.isStarted && probes.isReady && stays
         case .created:
             status.state.waiting = (reason ?? .creating).asState
             status.started = false
         case .exited:
             let ended = terminated(newest)
+            // What starts anew whatever the restart policy must not be shown as over: the API takes no way back.
+            let reason = reason ?? (lifecycle.isRedefined(newest.id) ? .creating : nil)
             if let reason, !pod.hasEnded, pod.metadata.deletionTimestamp == nil {
                 status.state.waiting = reason.asState
                 status.lastState.terminated = ended
@@ -153,7 +155,8 @@ package struct PodStatusBuilder: Sendable {
         var stopped = 0
         var succeeded = 0
         for container in status.containerStatuses {
-            if container.state.running != nil {
+            let id = container.containerID.dropFirst("containerd://".count)
+            if container.state.running != nil || lifecycle.isRedefined(String(id)) {
                 running += 1
             } else if let ended = container.state.terminated {
                 stopped += 1

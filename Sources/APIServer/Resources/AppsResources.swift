@@ -15,6 +15,7 @@ enum AppsResources {
     static let daemonSets: Resource<DaemonSet> = {
         var resource = Resource<DaemonSet>()
         resource.table = WorkloadTables.daemonSets
+        resource.specWarnings = { $0.spec.template.warnings(at: "spec.template") }
         resource.subresources = [.status("DaemonSet")]
         resource.generationDiffers = { $0.spec != $1.spec }
         resource.prepareForCreate = { set in
@@ -34,6 +35,7 @@ enum AppsResources {
     static let deployments: Resource<Deployment> = {
         var resource = Resource<Deployment>()
         resource.table = AppsTables.deployments
+        resource.specWarnings = { $0.spec.template.warnings(at: "spec.template") }
         resource.creationWarnings = { NameAdvice.ofPods($0.metadata.name) }
         resource.subresources = [.scale, .status("Deployment")]
         resource.generationDiffers = { new, old in
@@ -55,6 +57,7 @@ enum AppsResources {
     static let replicaSets: Resource<ReplicaSet> = {
         var resource = Resource<ReplicaSet>()
         resource.table = AppsTables.replicaSets
+        resource.specWarnings = { $0.spec.template.warnings(at: "spec.template") }
         resource.creationWarnings = { NameAdvice.ofPods($0.metadata.name) }
         resource.fieldLabels = ["status.replicas"]
         resource.fields = { ["status.replicas": "\($0.status.replicas)"] }
@@ -72,6 +75,7 @@ enum AppsResources {
     static let statefulSets: Resource<StatefulSet> = {
         var resource = Resource<StatefulSet>()
         resource.table = WorkloadTables.statefulSets
+        resource.specWarnings = { $0.spec.template.warnings(at: "spec.template") }
         resource.warnings = { set in
             guard let limit = set.spec.revisionHistoryLimit, limit < 0 else { return [] }
             return [

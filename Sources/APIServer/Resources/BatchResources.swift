@@ -7,6 +7,9 @@ enum BatchResources {
     static let cronJobs: Resource<CronJob> = {
         var resource = Resource<CronJob>()
         resource.table = BatchTables.cronJobs
+        resource.specWarnings = {
+            $0.spec.jobTemplate.spec.template.warnings(at: "spec.jobTemplate.spec.template")
+        }
         resource.creationWarnings = { NameAdvice.ofPods($0.metadata.name) }
         resource.subresources = [.status("CronJob")]
         resource.generationDiffers = { $0.spec != $1.spec }
@@ -19,6 +22,7 @@ enum BatchResources {
     static let jobs: Resource<Job> = {
         var resource = Resource<Job>()
         resource.table = BatchTables.jobs
+        resource.specWarnings = { $0.spec.template.warnings(at: "spec.template") }
         resource.creationWarnings = { NameAdvice.ofPods($0.metadata.name) + $0.warnings }
         resource.fieldLabels = ["status.successful"]
         resource.fields = { ["status.successful": "\($0.status.succeeded)"] }

@@ -133,6 +133,7 @@ enum CoreResources {
     static let podTemplates: Resource<PodTemplate> = {
         var resource = Resource<PodTemplate>()
         resource.table = CoreTables.podTemplates
+        resource.specWarnings = { $0.template.warnings(at: "template") }
         resource.generationDiffers = { $0.template != $1.template }
         resource.returnsDeletedObject = true
         return resource
@@ -141,6 +142,7 @@ enum CoreResources {
     static let replicationControllers: Resource<ReplicationController> = {
         var resource = Resource<ReplicationController>()
         resource.table = CoreTables.replicationControllers
+        resource.specWarnings = { $0.spec.template?.warnings(at: "spec.template") ?? [] }
         resource.creationWarnings = { NameAdvice.ofPods($0.metadata.name) }
         resource.fieldLabels = ["status.replicas"]
         resource.fields = { ["status.replicas": "\($0.status.replicas)"] }

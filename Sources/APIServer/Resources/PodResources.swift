@@ -35,6 +35,8 @@ package enum PodResources {
             Subresource("portforward", kind: "PodPortForwardOptions", verbs: ["create", "get"]),
             .proxy("PodProxyOptions"), .status("Pod"),
         ]
+        // Upstream says nothing when pods change: programs do that, and often.
+        resource.creationWarnings = { $0.warnings }
         resource.generationDiffers = { $0.spec != $1.spec }
         resource.prepareForCreate = { pod in
             pod.status = PodStatus(phase: "Pending", qosClass: qualityOfService(pod.spec))

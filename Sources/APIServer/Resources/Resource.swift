@@ -41,6 +41,8 @@ package struct Resource<Object: KubernetesObject>: Sendable, AnyResource {
     package var release: (@Sendable (Object) -> [Mutation])?
     /// Messages for the client about an object that is valid and yet questionable.
     package var warnings: @Sendable (Object) -> [String] = { _ in [] }
+    /// Messages about what is wanted: of a new object, and of one whose generation grows.
+    package var specWarnings: @Sendable (Object) -> [String] = { _ in [] }
     /// Messages about a new object only.
     package var creationWarnings: @Sendable (Object) -> [String] = { _ in [] }
     /// Set when the kind is served in another version than the one that it is stored in.

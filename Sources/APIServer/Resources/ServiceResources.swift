@@ -8,6 +8,7 @@ enum ServiceResources {
         resource.returnsDeletedObject = true
         resource.storageName = "services/specs"
         resource.createsOnUpdate = true
+        resource.warnings = { $0.warnings }
         resource.fieldLabels = ["spec.clusterIP", "spec.type"]
         resource.fields = { ["spec.clusterIP": $0.spec.clusterIP, "spec.type": $0.spec.type] }
         resource.subresources = [.proxy("ServiceProxyOptions"), .status("Service")]

@@ -80,7 +80,8 @@ extension ResourceVerbs {
         while true {
             object = prepared
             let reservation = try resource.allocate?(&object, nil, options.isDryRun) ?? .none
-            let ownWarnings = resource.warnings(object) + resource.creationWarnings(object)
+            let ownWarnings =
+                resource.warnings(object) + resource.creationWarnings(object) + resource.specWarnings(object)
             let warnings = standingWarnings + warnings + ownWarnings + advice
             if options.isDryRun {
                 return .value(object, status: .created, warnings: warnings)

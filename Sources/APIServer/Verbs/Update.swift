@@ -91,7 +91,7 @@ extension ResourceVerbs {
             let reservation =
                 part == .whole ? try resource.allocate?(&object, old, options.isDryRun) ?? .none : .none
             let warnings =
-                standingWarnings + warnings + (part == .whole ? resource.warnings(object) : []) + advice
+                standingWarnings + warnings + (part == .whole ? ownWarnings(object, old: old) : []) + advice
             if options.isDryRun {
                 object.metadata.resourceVersion = old.metadata.resourceVersion
                 return .value(object, warnings: warnings)
@@ -121,6 +121,11 @@ extension ResourceVerbs {
                 else { throw error }
             }
         }
+    }
+
+    private func ownWarnings(_ object: Object, old: Object) -> [String] {
+        let isChanged = object.metadata.generation != old.metadata.generation
+        return resource.warnings(object) + (isChanged ? resource.specWarnings(object) : [])
     }
 
     private func isReleased(_ object: Object) -> Bool {

@@ -60,6 +60,13 @@ extension AddressValue: CustomStringConvertible {
     /// Whether this is an IPv4 address in IPv6's clothes.
     var isMapped: Bool { !isIPv4 && unmapped.count == 4 }
 
+    /// The IPv4 address below the mapped prefix, or this address itself.
+    var unmappedValue: AddressValue {
+        var result = self
+        result.bytes = unmapped
+        return result
+    }
+
     /// This address with all bits behind a prefix cleared.
     func masked(_ length: Int) -> AddressValue {
         var result = self

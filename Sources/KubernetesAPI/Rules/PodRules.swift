@@ -13,7 +13,7 @@ extension Pod: Validating {
     /// The rules on a pod as it is, whether new or changed.
     func validateMetadataAndSpec() -> [FieldError] {
         var errors = metadata.validate(isNamespaced: true, name: NameRules.subdomain)
-        errors += PodRules.annotations("metadata.annotations", metadata.annotations)
+        errors += PodRules.annotations("metadata.annotations", metadata.annotations, spec)
         errors += PodRules.spec("spec", spec, of: self)
         if spec.serviceAccountName.isEmpty {
             for (index, volume) in spec.volumes.enumerated() {
@@ -42,7 +42,8 @@ enum PodRules {
     static func template(_ path: RulePath, _ template: PodTemplateSpec) -> [FieldError] {
         var errors = LabelRules.labels(path.child("labels"), template.metadata.labels)
         errors += LabelRules.annotations(path.child("annotations"), template.metadata.annotations)
-        errors += annotations(path.child("annotations"), template.metadata.annotations)
+        errors += annotations(
+            path.child("annotations"), template.metadata.annotations, template.spec)
         errors += spec(path.child("spec"), template.spec, of: nil)
         if !template.spec.ephemeralContainers.isEmpty {
             errors.forbidden(
@@ -52,12 +53,15 @@ enum PodRules {
     }
 
     /// What is wrong with annotations that mean something to pods.
-    static func annotations(_ path: RulePath, _ annotations: [String: String]) -> [FieldError] {
+    static func annotations(
+        _ path: RulePath, _ annotations: [String: String], _ spec: PodSpec
+    ) -> [FieldError] {
         let key = "controller.kubernetes.io/pod-deletion-cost"
-        guard let cost = annotations[key], !cost.isEmpty, Int32(cost) == nil || cost.hasPrefix("+") else {
-            return []
+        var errors: [FieldError] = []
+        if let cost = annotations[key], !cost.isEmpty, Int32(cost) == nil || cost.hasPrefix("+") {
+            errors.invalid(path.key(key), cost, "must be a 32bit integer")
         }
-        return [.invalid(path.key(key).text, .string(cost), "must be a 32bit integer")]
+        return errors + AppArmorAnnotation.rules(path, annotations, spec)
     }
 
     /// What is wrong with a pod's spec; `pod` is nil for templates.
@@ -86,6 +90,7 @@ enum PodRules {
         errors += gates(path, spec)
         errors += PlacementRules.spread(
             path.child("topologySpreadConstraints"), spec.topologySpreadConstraints)
+        errors += SystemRules.hostProcess(path, spec)
         errors += userNamespace(path, spec)
         errors += names(path, spec)
         errors += PlacementRules.tolerations(path.child("tolerations"), spec.tolerations)
@@ -101,14 +106,7 @@ enum PodRules {
         }
         errors += ResourceRules.requirements(
             path.child("overhead"), ResourceRequirements(limits: spec.overhead))
-        if let system = spec.os {
-            if system.name.isEmpty {
-                errors.required(path.child("os.name"), "cannot be empty")
-            } else {
-                errors.requireOneOf(path.child("os"), system.name, ["linux", "windows"])
-            }
-        }
-        return errors
+        return errors + SystemRules.system(path, spec)
     }
 
     private static func names(_ path: RulePath, _ spec: PodSpec) -> [FieldError] {

@@ -3,6 +3,8 @@ extension Pod {
         var errors = metadata.validateUpdate(from: old.metadata)
         errors += validateMetadataAndSpec()
         errors += validateMirrorAnnotation(from: old)
+        errors += AppArmorAnnotation.changes(
+            "metadata.annotations", metadata.annotations, from: old.metadata.annotations)
         for (field, new, was) in [
             ("containers", spec.containers, old.spec.containers),
             ("initContainers", spec.initContainers, old.spec.initContainers),

@@ -24,6 +24,7 @@ enum SecurityRules {
             errors.requireOneOf(path.child("fsGroupChangePolicy"), policy, ["Always", "OnRootMismatch"])
         }
         errors += seccomp(path.child("seccompProfile"), context.seccompProfile)
+        errors += SystemRules.windowsOptions(path.child("windowsOptions"), context.windowsOptions)
         errors += appArmor(path.child("appArmorProfile"), context.appArmorProfile)
         if let policy = context.supplementalGroupsPolicy {
             errors.requireOneOf(path.child("supplementalGroupsPolicy"), policy, ["Merge", "Strict"])
@@ -63,6 +64,7 @@ enum SecurityRules {
                             + "CAP_SYS_ADMIN"))
             }
         }
+        errors += SystemRules.windowsOptions(path.child("windowsOptions"), context.windowsOptions)
         return errors + appArmor(path.child("appArmorProfile"), context.appArmorProfile)
     }
 

@@ -151,7 +151,8 @@ extension StatefulSet: Validating {
             }
             errors += LabelRules.labels(path.child("labels"), spec.template.metadata.labels)
             errors += LabelRules.annotations(path.child("annotations"), spec.template.metadata.annotations)
-            errors += PodRules.annotations(path.child("annotations"), spec.template.metadata.annotations)
+            errors += PodRules.annotations(
+                path.child("annotations"), spec.template.metadata.annotations, spec.template.spec)
         } catch {
             errors.invalid("spec.selector", shown: GoSyntax.selector(spec.selector), "")
         }

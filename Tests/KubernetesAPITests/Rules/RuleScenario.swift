@@ -65,6 +65,16 @@ struct RuleScenario {
         try Self.defaulted(kind, MergePatch.apply(edit ?? [:], to: right)).validate().map(\.description)
     }
 
+    /// What is to be said of an object that is valid all the same; nil for kinds of which nothing is.
+    func warnings(about edit: JSONValue?) throws -> [String]? {
+        switch try Self.defaulted(kind, MergePatch.apply(edit ?? [:], to: right)) as Any {
+        case let pod as Pod: pod.warnings
+        case let service as Service: service.warnings
+        case let deployment as Deployment: deployment.spec.template.warnings(at: "spec.template")
+        default: nil
+        }
+    }
+
     /// What is wrong with a change.
     func findings(from before: JSONValue?, to after: JSONValue?, statusOnly: Bool) throws -> [String] {
         try Self.change(

@@ -11,7 +11,7 @@ import Testing
         "access", "autoscaler", "cluster", "configuration", "containers", "deployment", "endpoints", "job",
         "metadata", "networking",
         "pod", "pod-changes", "recorded", "service", "stateful-and-daemon-sets", "volumes", "workloads",
-        "limits", "scheduling", "storage",
+        "limits", "scheduling", "storage", "warnings", "windows",
     ]
 
     private func scenarios(_ name: String) throws -> [RuleScenario] {
@@ -41,6 +41,19 @@ import Testing
                 let findings = try scenario.findings(creating: test["edit"])
                 #expect(findings == expected, "\(scenario.kind) with \(test["edit"] ?? .null)")
                 #expect(!expected.isEmpty)
+            }
+        }
+    }
+
+    @Test(arguments: ["warnings"]) func whatIsQuestionableIsSaid(_ name: String) throws {
+        for scenario in try scenarios(name) {
+            #expect(try scenario.warnings(about: [:]) == [])
+            for test in scenario.list("warns") {
+                let expected = test["warnings"]?.arrayValue?.compactMap(\.stringValue) ?? []
+                let warnings = try scenario.warnings(about: test["edit"])
+                #expect(warnings == expected, "\(scenario.kind) with \(test["edit"] ?? .null)")
+                #expect(!expected.isEmpty)
+                #expect(try scenario.findings(creating: test["edit"]) == [])
             }
         }
     }

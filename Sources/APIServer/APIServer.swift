@@ -71,7 +71,7 @@ public final class APIServer: HTTPResponder {
         self.core = core
         authenticator = Authenticator(
             credentials: credentials,
-            exists: { TokenBinding(core: core).exists($0, $1) }, audiences: configuration.audiences)
+            rejection: { TokenBinding(core: core).rejection($0, $1) }, audiences: configuration.audiences)
         system = SystemPaths(
             discovery: DiscoveryDocuments(registry), documents: OpenAPIDocuments(registry: registry),
             health: health, issuer: configuration.issuer, metrics: configuration.metrics,

@@ -14,9 +14,18 @@ struct Credentials: CredentialVerifier {
     }
 
     func verify(token: String, audiences: [String]) throws -> TokenSubject {
+        do {
+            return try genuine(token, audiences)
+        } catch  where [.expired, .wrongAudience].contains(error.code) {
+            throw TokenRejection(error.message)
+        }
+    }
+
+    private func genuine(_ token: String, _ audiences: [String]) throws(PKIError) -> TokenSubject {
         if let legacy = try tokens.verifyLegacy(token) {
             guard audiences.isEmpty || audiences.contains(tokens.issuer) else {
-                throw PKIError(.wrongAudience, "the token is meant for the API server only")
+                throw PKIError(
+                    .wrongAudience, ServiceAccountTokens.misdirected([tokens.issuer], audiences))
             }
             var subject = TokenSubject(
                 namespace: legacy.namespace, serviceAccount: legacy.serviceAccount.name,

@@ -106,10 +106,17 @@ public struct ServiceAccountTokens: Sendable {
             throw PKIError(.expired, "service account token is not valid yet")
         }
         guard audiences.isEmpty || !Set(audiences).isDisjoint(with: claims.audiences) else {
-            throw PKIError(
-                .wrongAudience, "the token is meant for \(claims.audiences), expected one of \(audiences)")
+            throw PKIError(.wrongAudience, Self.misdirected(claims.audiences, audiences))
         }
         return claims
+    }
+
+    /// That a token is meant for others, in upstream's words.
+    public static func misdirected(_ audiences: [String], _ wanted: [String]) -> String {
+        func list(_ names: [String]) -> String {
+            "[" + names.map { "\"\($0)\"" }.joined(separator: " ") + "]"
+        }
+        return "token audiences \(list(audiences)) is invalid for the target audiences \(list(wanted))"
     }
 
     /// What the token of a secret says, once it is known to be genuine; nil when it is a token of the other sort.

@@ -81,6 +81,81 @@ import Testing
         #expect(no.json["status"]?["allowed"] == false)
     }
 
+    @Test func reviewsHaveRules() async throws {
+        let api = try await Harness()
+        let group = "/apis/authorization.k8s.io/v1"
+        let path = "\(group)/subjectaccessreviews"
+        let pods = #""resourceAttributes":{"namespace":"default","verb":"get","resource":"pods"}"#
+        let nobody = try await api.post(path, "{\"spec\":{\(pods)}}")
+        #expect(nobody.status == 422)
+        #expect(
+            nobody.message
+                == #".authorization.k8s.io "" is invalid: spec.user: Invalid value: "": "#
+                + "at least one of user or group must be specified")
+        let named = try await api.post(
+            path, "{\"metadata\":{\"name\":\"x\"},\"spec\":{\"user\":\"u\",\(pods)}}")
+        #expect(named.message.contains("must be empty"))
+        let both = try await api.post(
+            path, "{\"spec\":{\"user\":\"u\",\"nonResourceAttributes\":{\"path\":\"/\"},\(pods)}}")
+        #expect(both.status == 422)
+        #expect(both.message.contains("cannot be specified in combination with resourceAttributes"))
+        let good = try await api.post(path, "{\"spec\":{\"groups\":[\"system:masters\"],\(pods)}}")
+        #expect(good.status == 201 && good.json["status"]?["allowed"] == true)
+
+        let local = "\(group)/namespaces/kube-system/localsubjectaccessreviews"
+        let elsewhere = try await api.post(local, "{\"spec\":{\"user\":\"u\",\(pods)}}")
+        #expect(elsewhere.status == 422)
+        #expect(
+            elsewhere.message.contains(
+                #"spec.resourceAttributes.namespace: Invalid value: "default": must match metadata.namespace"#
+            ))
+        let paths = try await api.post(
+            local, #"{"spec":{"user":"u","nonResourceAttributes":{"path":"/","verb":"get"}}}"#)
+        #expect(paths.message.contains("disallowed on this kind of request"))
+        let foreign = try await api.post(local, #"{"metadata":{"namespace":"default"},"spec":{"user":"u"}}"#)
+        #expect(foreign.status == 400)
+        let home = "\(group)/namespaces/default/localsubjectaccessreviews"
+        #expect(try await api.post(home, "{\"spec\":{\"user\":\"u\",\(pods)}}").status == 201)
+    }
+
+    @Test func tokenReviewsSayWhy() async throws {
+        let api = try await Harness()
+        func review(_ token: String) async throws -> JSONValue? {
+            try await api.post(
+                "/apis/authentication.k8s.io/v1/tokenreviews", "{\"spec\":{\"token\":\"\(token)\"}}"
+            ).json["status"]
+        }
+        #expect(try await review("nonsense")?["error"] == "invalid bearer token")
+        #expect(
+            try await review("late")?["error"] == "[invalid bearer token, service account token has expired]")
+        #expect(
+            try await review("token|default|nobody|u")?["error"]
+                == #"[invalid bearer token, serviceaccounts "nobody" not found]"#)
+        let account = try await api.get("/api/v1/namespaces/default/serviceaccounts/default").json
+        let uid = account["metadata"]?["uid"]?.stringValue ?? ""
+        #expect(try await review("token|default|default|\(uid)")?["authenticated"] == true)
+        #expect(
+            try await review("token|default|default|other")?["error"]
+                == .string(
+                    "[invalid bearer token, service account UID (\(uid)) does not match claim (other)]"))
+    }
+
+    @Test func rolesCanBeMadeWithPut() async throws {
+        let api = try await Harness()
+        let group = "/apis/rbac.authorization.k8s.io/v1"
+        let role = try await api.put("\(group)/clusterroles/r", #"{"metadata":{"name":"r"}}"#)
+        #expect(role.status == 201)
+        let binding = try await api.put(
+            "\(group)/namespaces/default/rolebindings/b",
+            #"{"metadata":{"name":"b"},"roleRef":{"kind":"ClusterRole","name":"r"}}"#)
+        #expect(binding.status == 201, "\(binding.text)")
+        // Who may not give a role may not make it this way either.
+        let refused = try await api.send(
+            .PUT, "\(group)/clusterroles/s", #"{"metadata":{"name":"s"}}"#,
+            headers: ["content-type": "application/json"], peer: certificate("CN/nobody"))
+        #expect(refused.status == 403)
+    }
+
     @Test func impersonation() async throws {
         let api = try await Harness()
         let asNobody = try await api.send(.GET, Harness.pods, headers: ["impersonate-user": "nobody"])

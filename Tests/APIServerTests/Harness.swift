@@ -172,6 +172,7 @@ struct FakeCredentials: CredentialVerifier {
     }
 
     func verify(token: String, audiences: [String]) throws -> TokenSubject {
+        if token == "late" { throw TokenRejection("service account token has expired") }
         let parts = token.split(separator: "|", omittingEmptySubsequences: false).map(String.init)
         guard parts.count == 4, parts[0] == "token" else { throw Bad() }
         return TokenSubject(

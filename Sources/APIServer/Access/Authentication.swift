@@ -58,6 +58,15 @@ public struct TokenSubject: Sendable, Hashable {
     }
 }
 
+/// Why a genuine token is not taken; the words are for who presents it, and upstream's.
+public struct TokenRejection: Error, Sendable, Hashable {
+    public var message: String
+    public init(_ message: String) { self.message = message }
+
+    /// What the token is bound to is gone.
+    static let invalidated = TokenRejection("service account token has been invalidated")
+}
+
 /// The keys behind the server's knowledge of who somebody is: client certificates and tokens.
 public protocol CredentialVerifier: Sendable {
     /// Name (the certificate's common name) and groups (its organizations) of the holder of a client
@@ -68,7 +77,8 @@ public protocol CredentialVerifier: Sendable {
     func identity(ofCertificates chain: [[UInt8]]) async throws -> (name: String, groups: [String])
     /// What a token says that this cluster issued.
     ///
-    /// - Throws: when it is not one, has expired, or is meant for others.
+    /// - Throws: `TokenRejection` when it has expired or is meant for others, and something else when it is no
+    ///   token of this cluster.
     func verify(token: String, audiences: [String]) throws -> TokenSubject
     /// Issues a token.
     func issue(_ subject: TokenSubject, lifetimeSeconds: Int) throws -> IssuedToken
@@ -77,8 +87,8 @@ public protocol CredentialVerifier: Sendable {
 /// Finds out who makes a request.
 struct Authenticator: Sendable {
     let credentials: (any CredentialVerifier)?
-    /// Whether what a token stands for and is bound to exists: it ends with them.
-    let exists: @Sendable (TokenSubject, _ token: String) -> Bool
+    /// Why a token has ended with what it stands for or is bound to; nil if it has not.
+    let rejection: @Sendable (TokenSubject, _ token: String) -> TokenRejection?
     /// For whom a token must be meant to be taken.
     let audiences: [String]
 
@@ -107,11 +117,22 @@ struct Authenticator: Sendable {
     }
 
     /// Whose token it is.
-    func subject(token: String, audiences: [String]) throws(APIError) -> TokenSubject {
-        guard
-            let credentials, let subject = try? credentials.verify(token: token, audiences: audiences),
-            exists(subject, token)
-        else { throw .unauthorized() }
+    private func subject(token: String, audiences: [String]) throws(APIError) -> TokenSubject {
+        do {
+            return try verify(token: token, audiences: audiences)
+        } catch {
+            // Why is not for strangers.
+            throw .unauthorized()
+        }
+    }
+
+    /// Whose token it is.
+    ///
+    /// - Throws: as `CredentialVerifier`.
+    func verify(token: String, audiences: [String]) throws -> TokenSubject {
+        guard let credentials else { throw TokenRejection("invalid bearer token") }
+        let subject = try credentials.verify(token: token, audiences: audiences)
+        if let rejection = rejection(subject, token) { throw rejection }
         return subject
     }
 

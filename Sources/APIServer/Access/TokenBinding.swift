@@ -8,13 +8,25 @@ struct TokenBinding: Sendable {
     /// Seconds that clocks may differ.
     private static let leeway = 60
 
-    func exists(_ subject: TokenSubject, _ token: String) -> Bool {
+    func rejection(_ subject: TokenSubject, _ token: String) -> TokenRejection? {
         let namespace = subject.namespace
-        guard
-            isThere(
-                ServiceAccount.self, namespace,
-                .init(name: subject.serviceAccount, uid: subject.serviceAccountUID))
-        else { return false }
+        let name = subject.serviceAccount
+        guard let account = core.find(ServiceAccount.self, name, namespace: namespace) else {
+            return TokenRejection("serviceaccounts \"\(name)\" not found")
+        }
+        guard account.metadata.uid == subject.serviceAccountUID else {
+            return TokenRejection(
+                "service account UID (\(account.metadata.uid)) does not match claim "
+                    + "(\(subject.serviceAccountUID))")
+        }
+        guard isAlive(account.metadata) else {
+            return TokenRejection("service account \(namespace)/\(name) has been deleted")
+        }
+        return isBoundToLiving(subject, token) ? nil : .invalidated
+    }
+
+    private func isBoundToLiving(_ subject: TokenSubject, _ token: String) -> Bool {
+        let namespace = subject.namespace
         if subject.isHeldBySecret {
             guard
                 let secret = subject.secret.flatMap({ core.find(Secret.self, $0.name, namespace: namespace) })

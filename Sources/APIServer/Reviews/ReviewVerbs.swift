@@ -15,8 +15,8 @@ struct ReviewVerbs: Sendable {
         case .selfSubject: return try await selfSubject()
         case .token: return try await token()
         case .selfAccess: return try await selfAccess()
-        case .access: return try await access(namespace: nil)
-        case .localAccess: return try await access(namespace: context.info.namespace)
+        case .access: return try await access()
+        case .localAccess: return try await localAccess()
         case .selfRules: return try await selfRules()
         case .binding: return try await binding()
         }
@@ -51,41 +51,45 @@ struct ReviewVerbs: Sendable {
         let audiences = review.spec.audiences.isEmpty ? authenticator.audiences : review.spec.audiences
         review.status = TokenReviewStatus()
         do {
-            let subject = try authenticator.subject(token: review.spec.token, audiences: audiences)
+            let subject = try authenticator.verify(token: review.spec.token, audiences: audiences)
             review.status.authenticated = true
             review.status.user = info(Authenticator.user(of: subject))
             // Those asked for that the token is meant for; one that a secret holds is meant for this server.
             let meant = subject.audiences.isEmpty ? authenticator.audiences : subject.audiences
             review.status.audiences = audiences.filter { meant.contains($0) }
         } catch {
-            review.status.error = "invalid bearer token"
+            // Two look at every token; the first knows this program's own ones only.
+            let reason = "invalid bearer token"
+            let why = (error as? TokenRejection)?.message ?? reason
+            review.status.error = why == reason ? reason : "[\(reason), \(why)]"
         }
         return .value(review, status: .created, warnings: warnings)
     }
 
     private func selfAccess() async throws(APIError) -> Answer {
         var (review, warnings, _) = try await body(SelfSubjectAccessReview.self)
+        try check(review)
         let attributes = try attributes(
-            review.spec.resourceAttributes, review.spec.nonResourceAttributes, of: review)
+            review.spec.resourceAttributes, review.spec.nonResourceAttributes)
         review.status = status(core.authorizer.decide(context.user, attributes))
         return .value(review, status: .created, warnings: warnings)
     }
 
-    private func access(namespace: String?) async throws(APIError) -> Answer {
-        if let namespace {
-            var (review, warnings, _) = try await body(LocalSubjectAccessReview.self)
-            let attributes = try attributes(
-                review.spec.resourceAttributes, review.spec.nonResourceAttributes, of: review)
-            guard attributes.namespace == namespace else {
-                throw .badRequest(
-                    "spec.resourceAttributes.namespace must match namespace: \(namespace)")
-            }
-            review.status = status(core.authorizer.decide(user(review.spec), attributes))
-            return .value(review, status: .created, warnings: warnings)
-        }
+    private func access() async throws(APIError) -> Answer {
         var (review, warnings, _) = try await body(SubjectAccessReview.self)
+        try check(review)
         let attributes = try attributes(
-            review.spec.resourceAttributes, review.spec.nonResourceAttributes, of: review)
+            review.spec.resourceAttributes, review.spec.nonResourceAttributes)
+        review.status = status(core.authorizer.decide(user(review.spec), attributes))
+        return .value(review, status: .created, warnings: warnings)
+    }
+
+    private func localAccess() async throws(APIError) -> Answer {
+        var (review, warnings, _) = try await body(LocalSubjectAccessReview.self)
+        try Preparation.settle(&review.metadata, isNamespaced: true, namespace: context.info.namespace)
+        try check(review)
+        let attributes = try attributes(
+            review.spec.resourceAttributes, review.spec.nonResourceAttributes)
         review.status = status(core.authorizer.decide(user(review.spec), attributes))
         return .value(review, status: .created, warnings: warnings)
     }
@@ -94,21 +98,21 @@ struct ReviewVerbs: Sendable {
         User(name: spec.user, uid: spec.uid, groups: spec.groups, extra: spec.extra)
     }
 
-    private func attributes<Object: KubernetesObject>(
-        _ resource: ResourceAttributes?, _ other: NonResourceAttributes?, of review: Object
+    /// What is wrong with a review is told without its kind, as upstream does.
+    private func check<Object: KubernetesObject & Validating>(_ review: Object) throws(APIError) {
+        let errors = review.validate()
+        if errors.isEmpty { return }
+        var kind = Object.resource
+        kind.kind = ""
+        throw .invalid(kind, "", errors)
+    }
+
+    private func attributes(
+        _ resource: ResourceAttributes?, _ other: NonResourceAttributes?
     ) throws(APIError) -> AccessAttributes {
-        switch (resource, other) {
-        case (let resource?, nil): return AccessAttributes(resource)
-        case (nil, let other?): return AccessAttributes(other)
-        default:
-            throw .invalid(
-                review,
-                [
-                    .invalid(
-                        "spec.resourceAttributes", .null,
-                        "exactly one of nonResourceAttributes or resourceAttributes must be specified")
-                ])
-        }
+        if let resource { return AccessAttributes(resource) }
+        if let other { return AccessAttributes(other) }
+        throw .internalError("a review that asks nothing has passed its rules")
     }
 
     private func status(_ decision: AccessDecision) -> SubjectAccessReviewStatus {

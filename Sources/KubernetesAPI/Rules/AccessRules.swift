@@ -249,7 +249,7 @@ extension LocalSubjectAccessReview: Validating {
 
 extension SelfSubjectAccessReview: Validating {
     public func validate() -> [FieldError] {
-        ReviewRules.attributes(spec.resourceAttributes != nil, spec.nonResourceAttributes != nil)
+        ReviewRules.attributes(spec.resourceAttributes, spec.nonResourceAttributes)
             + ReviewRules.metadata(metadata, namespace: "")
     }
 
@@ -257,23 +257,86 @@ extension SelfSubjectAccessReview: Validating {
 }
 
 private enum ReviewRules {
-    static func attributes(_ hasResource: Bool, _ hasPath: Bool) -> [FieldError] {
+    static func attributes(_ resource: ResourceAttributes?, _ other: NonResourceAttributes?) -> [FieldError] {
         var errors: [FieldError] = []
-        if hasResource, hasPath {
+        if resource != nil, other != nil {
             errors.invalid(
                 "spec.nonResourceAttributes", "nonResourceAttributes",
                 "cannot be specified in combination with resourceAttributes")
         }
-        if !hasResource, !hasPath {
+        if resource == nil, other == nil {
             errors.invalid(
                 "spec.resourceAttributes", shown: "null",
                 "exactly one of nonResourceAttributes or resourceAttributes must be specified")
+        }
+        return errors + selectors("spec.resourceAttributes", resource ?? ResourceAttributes())
+    }
+
+    /// Selectors come as text or as requirements. Operators that are not known are let pass: whoever decides has
+    /// to do without such a requirement.
+    private static func selectors(_ path: RulePath, _ attributes: ResourceAttributes) -> [FieldError] {
+        var errors: [FieldError] = []
+        if let selector = attributes.fieldSelector {
+            let path = path.child("fieldSelector")
+            errors += form(path, selector.rawSelector, count: selector.requirements.count)
+            for (index, requirement) in selector.requirements.enumerated() {
+                let path = path.child("requirements").index(index)
+                if requirement.key.isEmpty { errors.required(path.child("key"), "must be specified") }
+                errors += values(path, requirement.operator, requirement.values)
+            }
+        }
+        if let selector = attributes.labelSelector {
+            let path = path.child("labelSelector")
+            errors += form(path, selector.rawSelector, count: selector.requirements.count)
+            for (index, requirement) in selector.requirements.enumerated() {
+                let path = path.child("requirements").index(index)
+                errors += values(path, requirement.operator, requirement.values)
+                errors.require(NameRules.qualified, path.child("key"), requirement.key)
+                for (number, value) in requirement.values.enumerated() {
+                    errors.invalid(
+                        path.child("values").index(number), value,
+                        messages: LabelSyntax.errors(inValue: value))
+                }
+            }
+        }
+        return errors
+    }
+
+    private static func form(_ path: RulePath, _ raw: String, count: Int) -> [FieldError] {
+        var errors: [FieldError] = []
+        if !raw.isEmpty, count > 0 {
+            errors.invalid(
+                path.child("rawSelector"), raw, "may not specified at the same time as requirements")
+        }
+        if raw.isEmpty, count == 0 {
+            errors.required(
+                path.child("requirements"),
+                "when \(path.text) is specified, requirements or rawSelector is required")
+        }
+        return errors
+    }
+
+    private static func values(_ path: RulePath, _ name: String, _ values: [String]) -> [FieldError] {
+        var errors: [FieldError] = []
+        switch name {
+        case "In", "NotIn":
+            if values.isEmpty {
+                errors.required(
+                    path.child("values"), "must be specified when `operator` is 'In' or 'NotIn'")
+            }
+        case "Exists", "DoesNotExist":
+            if !values.isEmpty {
+                errors.forbidden(
+                    path.child("values"),
+                    "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")
+            }
+        default: break
         }
         return errors
     }
 
     static func spec(_ spec: SubjectAccessReviewSpec) -> [FieldError] {
-        var errors = attributes(spec.resourceAttributes != nil, spec.nonResourceAttributes != nil)
+        var errors = attributes(spec.resourceAttributes, spec.nonResourceAttributes)
         if spec.user.isEmpty, spec.groups.isEmpty {
             errors.invalid("spec.user", spec.user, "at least one of user or group must be specified")
         }

@@ -186,6 +186,33 @@ import Testing
                 + "application/strategic-merge-patch+json, application/apply-patch+yaml")
     }
 
+    @Test func anUpdateDoesNotBeginADeletion() async throws {
+        let api = try await Harness()
+        let maps = "/api/v1/namespaces/default/configmaps"
+        _ = try await api.post(maps, #"{"metadata":{"name":"a"}}"#)
+        for field in [#""deletionTimestamp":"2026-01-02T03:04:05Z""#, #""deletionGracePeriodSeconds":3"#] {
+            let reply = try await api.put("\(maps)/a", "{\"metadata\":{\"name\":\"a\",\(field)}}")
+            #expect(reply.status == 422, "\(field)")
+            #expect(reply.message.hasSuffix("field is immutable"), "\(reply.message)")
+        }
+        // Where one is under way it stays, whatever the update says.
+        _ = try await api.patch("\(maps)/a", #"{"metadata":{"finalizers":["a.b/c"]}}"#)
+        _ = try await api.delete("\(maps)/a")
+        let kept = try await api.put(
+            "\(maps)/a",
+            #"{"metadata":{"name":"a","finalizers":["a.b/c"],"deletionTimestamp":"2020-01-02T03:04:05Z"}}"#)
+        #expect(kept.status == 200)
+        #expect(kept.json["metadata"]?["deletionTimestamp"] == "2027-01-15T08:00:00Z")
+    }
+
+    @Test func collectionsAreNeitherReplacedNorPatched() async throws {
+        let api = try await Harness()
+        let maps = "/api/v1/namespaces/default/configmaps"
+        #expect(try await api.put(maps, "nonsense").status == 405)
+        #expect(try await api.patch(maps, "nonsense").status == 405)
+        #expect(try await api.patch(maps, "nonsense", type: "apply").status == 405)
+    }
+
     @Test func deprecationIsToldWithFailuresToo() async throws {
         let api = try await Harness()
         let reply = try await api.get("/api/v1/namespaces/default/endpoints/none")

@@ -117,6 +117,10 @@ import Testing
         #expect(status.status == 200)
         let dry = try await evict("a", "?dryRun=All")
         #expect(dry.status == 201)
+        let old = try await api.post(
+            "\(Harness.pods)/a/eviction?dryRun=All",
+            #"{"apiVersion":"policy/v1beta1","kind":"Eviction","metadata":{"name":"a"}}"#)
+        #expect(old.status == 201, "\(old.text)")
         #expect(try await api.get("\(budgets)/web").json["status"]?["disruptionsAllowed"] == 1)
         let wrong = try await evict("a", "", #"{"preconditions":{"uid":"other"}}"#)
         #expect(wrong.status == 409)

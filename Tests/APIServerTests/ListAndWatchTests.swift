@@ -186,6 +186,12 @@ import Testing
         #expect(resumed.map { $0["type"] } == ["ADDED", "DELETED"])
     }
 
+    @Test func aWatchWithoutTimeEndsAtOnce() async throws {
+        let api = try await Harness()
+        let reply = try await api.get("/api/v1/namespaces/default/configmaps?watch=1&timeoutSeconds=-1")
+        #expect(reply.status == 200)
+    }
+
     @Test func selectorTransitions() async throws {
         let api = try await Harness()
         try await seed(api, 1)

@@ -100,6 +100,30 @@ import Testing
         #expect(version.status == 409)
     }
 
+    @Test func theKindIsNotAPatchsToChange() async throws {
+        let api = try await Harness()
+        let path = "/api/v1/namespaces/default/configmaps"
+        _ = try await api.post(path, #"{"metadata":{"name":"a"}}"#)
+        for (patch, type, why) in [
+            (
+                #"{"kind":"Secret"}"#, "merge",
+                "converting (v1.Secret) to (core.ConfigMap): unknown conversion"
+            ),
+            (
+                #"[{"op":"replace","path":"/apiVersion","value":"v9"}]"#, "json",
+                #"no kind "ConfigMap" is registered for version "v9""#
+            ),
+            (#"{"kind":null}"#, "merge", "Object 'Kind' is missing in"),
+        ] {
+            let reply = try await api.patch("\(path)/a", patch, type: type)
+            #expect(reply.status == 422, "\(patch)")
+            #expect(reply.message.hasPrefix(#" "" is invalid: patch: Invalid value: "#))
+            #expect(reply.message.contains(why), "\(reply.message)")
+        }
+        // A strategic merge patch is one of typed values, which know their kind.
+        #expect(try await api.patch("\(path)/a", #"{"kind":"Secret"}"#, type: "strategic").status == 200)
+    }
+
     @Test func manyPatchesOfOneObjectAllArrive() async throws {
         let api = try await Harness()
         _ = try await api.post(Harness.maps, #"{"metadata":{"name":"a"}}"#)

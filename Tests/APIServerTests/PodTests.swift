@@ -53,6 +53,66 @@ import Testing
         #expect(outside.status == 422)
     }
 
+    @Test func whatIsQuestionableIsToldAtCreation() async throws {
+        let api = try await Harness()
+        let containers = #""containers":[{"name":"c","image":"i","env":[{"name":"A"},{"name":"A"}]}]"#
+        func hidden(_ path: String) -> [String] {
+            [
+                #"299 - "\#(path).containers[0].env[1]: hides previous definition of \"A\", which may be "#
+                    + #"dropped when using apply""#
+            ]
+        }
+        let pod = try await api.post(Harness.pods, "{\"metadata\":{\"name\":\"p\"},\"spec\":{\(containers)}}")
+        #expect(pod.status == 201)
+        #expect(pod.warnings == hidden("spec"))
+        let deployments = "/apis/apps/v1/namespaces/default/deployments"
+        let deployment = try await api.post(
+            deployments,
+            #"{"metadata":{"name":"d"},"spec":{"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":"#
+                + #"{"labels":{"a":"b"}},"spec":{"# + containers + "}}}}")
+        #expect(deployment.warnings == hidden("spec.template.spec"))
+        // And when what is wanted changes, but not with every touch.
+        let scaled = try await api.patch("\(deployments)/d", #"{"spec":{"replicas":2}}"#)
+        #expect(scaled.warnings == hidden("spec.template.spec"))
+        let labelled = try await api.patch("\(deployments)/d", #"{"metadata":{"labels":{"x":"y"}}}"#)
+        #expect(labelled.status == 200 && labelled.warnings.isEmpty)
+        let service = try await api.post(
+            "/api/v1/namespaces/default/services",
+            #"{"metadata":{"name":"s"},"spec":{"clusterIP":"None","sessionAffinity":"ClientIP"}}"#)
+        #expect(
+            service.warnings == [#"299 - "spec.SessionAffinity is ignored for headless services""#])
+    }
+
+    @Test func logOptionsHaveRules() async throws {
+        let api = try await Harness()
+        func refusal(_ query: String) async throws -> (Int, String) {
+            let reply = try await api.get("\(Harness.pods)/a/log?\(query)")
+            return (reply.status, reply.message)
+        }
+        let both = try await refusal("sinceSeconds=1&sinceTime=2026-01-02T03:04:05Z")
+        #expect(both.0 == 422)
+        #expect(
+            both.1
+                == #"PodLogOptions "a" is invalid: : Forbidden: at most one of `sinceTime` or `sinceSeconds` may "#
+                + "be specified")
+        #expect(
+            try await refusal("sinceSeconds=0").1
+                == #"PodLogOptions "a" is invalid: sinceSeconds: Invalid value: 0: must be greater than 0"#)
+        #expect(
+            try await refusal("limitBytes=0").1.hasSuffix(
+                "limitBytes: Invalid value: 0: must be greater than 0"))
+        let time = try await refusal("sinceTime=yesterday")
+        #expect(time.0 == 400)
+        #expect(
+            time.1
+                == #"parsing time "yesterday" as "2006-01-02T15:04:05Z07:00": cannot parse "yesterday" as "2006""#
+        )
+        #expect(
+            try await refusal("sinceTime=2026-01-02%2003:04:05Z").1.hasSuffix(
+                #"cannot parse " 03:04:05Z" as "T""#))
+        #expect(try await refusal("tailLines=1").0 == 404)
+    }
+
     @Test func unknownServiceAccount() async throws {
         let api = try await Harness()
         let reply = try await api.post(

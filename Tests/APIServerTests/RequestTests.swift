@@ -95,8 +95,19 @@ import Testing
                 == "the API version in the data (apps/v1) does not match the expected API version (v1)")
         let syntax = try await api.post(Harness.maps, "{")
         #expect(syntax.status == 400 && syntax.reason == "BadRequest")
-        #expect(try await api.post(Harness.maps, "[]").status == 400)
-        #expect(try await api.post(Harness.maps, "").status == 400)
+        let list = try await api.post(Harness.maps, "[]")
+        #expect(list.status == 400)
+        #expect(
+            list.message
+                == "the object provided is unrecognized (must be of type ConfigMap): couldn't get version/kind; "
+                + "json parse error: json: cannot unmarshal array into Go value of type struct { "
+                + #"APIVersion string "json:\"apiVersion,omitempty\""; Kind string "#
+                + #""json:\"kind,omitempty\"" } (5b5d)"#)
+        let empty = try await api.post(Harness.maps, "")
+        #expect(empty.status == 400)
+        #expect(
+            empty.message.hasSuffix(
+                "couldn't get version/kind; json parse error: unexpected end of JSON input (<empty>)"))
     }
 
     @Test func yamlBodies() async throws {

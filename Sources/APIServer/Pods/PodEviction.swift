@@ -111,7 +111,8 @@ struct PodEviction: Sendable {
         let query = try WriteQuery(context.query, kind: "CreateOptions")
         let decoded = try BodyDecoder.decode(
             Eviction.self, try await context.body(),
-            contentType: context.request.headers.first(name: "content-type"), query.fieldValidation)
+            contentType: context.request.headers.first(name: "content-type"), query.fieldValidation,
+            oldVersions: ["v1beta1"])
         guard decoded.object.metadata.name == info.name else {
             throw .badRequest("name in URL does not match name in Eviction object")
         }

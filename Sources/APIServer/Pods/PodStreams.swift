@@ -17,9 +17,10 @@ package enum PodStreams {
     ) throws(APIError) -> Target? {
         let place = "\(pod.metadata.namespace)/\(pod.metadata.name)"
         if subresource == "log" {
+            let options = try logOptions(query, pod: pod.metadata.name)
             let container = try container(pod, query.first("container") ?? "")
             guard !pod.spec.nodeName.isEmpty else { return nil }
-            return Target(path: "/containerLogs/\(place)/\(container)", query: try log(query))
+            return Target(path: "/containerLogs/\(place)/\(container)", query: options)
         }
         let name = subresource == "portforward" ? "" : try container(pod, query.first("container") ?? "")
         guard !pod.spec.nodeName.isEmpty else {
@@ -65,25 +66,46 @@ package enum PodStreams {
         return name
     }
 
-    private static func log(_ query: QueryItems) throws(APIError) -> QueryItems {
+    /// What of a log is wanted (core/v1 PodLogOptions), as the agent is asked for it.
+    ///
+    /// - Throws: `badRequest` for what is no number or time, `invalid` for what makes no sense.
+    package static func logOptions(_ query: QueryItems, pod: String) throws(APIError) -> QueryItems {
         var out = QueryItems()
         for flag in ["follow", "previous", "timestamps"] {
             if query.boolean(flag) == true { out.append(flag, "true") }
         }
-        for number in ["tailLines", "limitBytes", "sinceSeconds"] {
-            guard let value = try query.integer(number) else { continue }
-            let least = number == "tailLines" ? 0 : 1
-            guard value >= least else {
-                throw .invalid(
-                    options: "PodLogOptions",
-                    [
-                        .invalid(
-                            number, .integer(Int64(value)), "must be greater than or equal to \(least)")
-                    ])
-            }
-            out.append(number, "\(value)")
+        var numbers: [String: Int] = [:]
+        for name in ["tailLines", "limitBytes", "sinceSeconds"] {
+            guard let value = try query.integer(name) else { continue }
+            numbers[name] = value
+            out.append(name, "\(value)")
         }
-        if let since = query.first("sinceTime") { out.append("sinceTime", since) }
+        let since = query.first("sinceTime") ?? ""
+        if !since.isEmpty {
+            if let why = GoTime.mistake(in: since) { throw .badRequest(why) }
+            out.append("sinceTime", since)
+        }
+        var errors: [FieldError] = []
+        if let lines = numbers["tailLines"], lines < 0 {
+            errors.append(
+                .invalid("tailLines", .integer(Int64(lines)), "must be greater than or equal to 0"))
+        }
+        if let bytes = numbers["limitBytes"], bytes < 1 {
+            errors.append(.invalid("limitBytes", .integer(Int64(bytes)), "must be greater than 0"))
+        }
+        if let seconds = numbers["sinceSeconds"] {
+            if !since.isEmpty {
+                errors.append(.forbidden("", "at most one of `sinceTime` or `sinceSeconds` may be specified"))
+            } else if seconds < 1 {
+                errors.append(.invalid("sinceSeconds", .integer(Int64(seconds)), "must be greater than 0"))
+            }
+        }
+        if !errors.isEmpty {
+            let kind = ResourceKind(
+                group: "", version: "v1", kind: "PodLogOptions", plural: "", singular: "",
+                isNamespaced: true)
+            throw .invalid(kind, pod, errors)
+        }
         return out
     }
 

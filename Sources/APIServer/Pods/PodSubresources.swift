@@ -70,6 +70,8 @@ struct PodSubresources: Sendable {
 
     /// Passes a stream on to the node that runs the pod.
     func forward(_ nodes: any NodeConnector) async throws(APIError) -> Answer {
+        // Before the pod is looked for.
+        if info.subresource == "log" { _ = try PodStreams.logOptions(context.query, pod: info.name) }
         let pod = try StoredForm.decode(try stored(info.name), as: Pod.self)
         let target = try PodStreams.target(
             pod, subresource: info.subresource, query: context.query)

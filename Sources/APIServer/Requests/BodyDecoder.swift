@@ -33,12 +33,22 @@ enum BodyDecoder {
     }
 
     /// Reads a body as an object of a kind.
+    ///
+    /// - Parameter oldVersions: versions of the kind's group in which it was the same, and is taken still.
     static func decode<Object: KubernetesObject>(
-        _ type: Object.Type, _ bytes: [UInt8], contentType: String?, _ validation: FieldValidation
+        _ type: Object.Type, _ bytes: [UInt8], contentType: String?, _ validation: FieldValidation,
+        oldVersions: [String] = []
     ) throws(APIError) -> Decoded<Object> {
         let format = try Format(contentType: contentType)
         var duplicates: [String] = []
-        let value = try tree(bytes, format, Object.resource, &duplicates)
+        let kind = Object.resource
+        var value = try tree(bytes, format, kind, &duplicates)
+        let version = value["apiVersion"]?.stringValue ?? ""
+        if value["kind"]?.stringValue == kind.kind,
+            oldVersions.contains(where: { "\(kind.group)/\($0)" == version })
+        {
+            value["apiVersion"] = .string(kind.apiVersion)
+        }
         return try object(type, value, validation, duplicates: duplicates)
     }
 
@@ -83,7 +93,8 @@ enum BodyDecoder {
         guard value.objectValue != nil else {
             throw unrecognized(
                 kind, value.json(),
-                "json: cannot unmarshal into Go value of type \(kind.version).\(kind.kind)")
+                "json: cannot unmarshal \(value.jsonKind) into Go value of type struct { APIVersion string "
+                    + #""json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"#)
         }
         try checkKind(&value, kind)
         do {
@@ -170,7 +181,8 @@ enum BodyDecoder {
     /// A body that is no object at all.
     private static func unrecognized(_ kind: ResourceKind, _ bytes: [UInt8], _ why: String) -> APIError {
         .badRequest(
-            "the object provided is unrecognized (must be of type \(kind.kind)): \(why) (\(summary(bytes)))")
+            "the object provided is unrecognized (must be of type \(kind.kind)): couldn't get version/kind; "
+                + "json parse error: \(why) (\(summary(bytes)))")
     }
 
     /// The beginning of a body in hexadecimal digits, as upstream shows it.

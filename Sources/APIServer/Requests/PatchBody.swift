@@ -27,7 +27,7 @@ enum PatchBody {
             problems = problems.map { "json patch \($0)" } + strangers(in: value)
         } else if value.objectValue == nil, !value.isNull {
             let found =
-                "json: cannot unmarshal \(kind(of: value)) into Go value of type map[string]interface {}"
+                "json: cannot unmarshal \(value.jsonKind) into Go value of type map[string]interface {}"
             throw .badRequest((type == .strategic ? "" : "error decoding patch: ") + found)
         }
         return Decoded(value: value.isNull ? .object(JSONObject()) : value, problems: problems)
@@ -52,7 +52,7 @@ enum PatchBody {
         guard value.objectValue != nil || value.isNull else {
             throw .badRequest(
                 "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal "
-                    + "\(kind(of: value)) into Go value of type map[string]interface {}")
+                    + "\(value.jsonKind) into Go value of type map[string]interface {}")
         }
         let problems = duplicates.map { "line 1: key \"\($0)\" already set in map" }
         if validation == .strict, !problems.isEmpty {
@@ -73,17 +73,6 @@ enum PatchBody {
         return problems
     }
 
-    private static func kind(of value: JSONValue) -> String {
-        switch value {
-        case .null: "null"
-        case .bool: "bool"
-        case .string: "string"
-        case .integer, .number: "number"
-        case .array: "array"
-        case .object: "object"
-        }
-    }
-
     /// The object that a patch made; what is wrong with it is said of the patch.
     static func object<Object: KubernetesObject>(
         _ type: Object.Type, _ tree: JSONValue, _ patch: Decoded, _ language: PatchType,
@@ -93,10 +82,45 @@ enum PatchBody {
             return try BodyDecoder.fit(
                 type, tree, validation, problems: patch.problems, isRestored: language == .strategic)
         } catch {
-            let shown = language == .strategic ? GoValue.text(of: patch.value) : tree.description
-            throw .invalid(
-                ResourceKind(group: "", version: "", kind: "", plural: "", singular: "", isNamespaced: false),
-                "", [.invalid("patch", .string(shown), error.message)])
+            throw unfit(
+                language == .strategic ? GoValue.text(of: patch.value) : tree.description, error.message)
+        }
+    }
+
+    private static func unfit(_ shown: String, _ why: String) -> APIError {
+        .invalid(
+            ResourceKind(group: "", version: "", kind: "", plural: "", singular: "", isNamespaced: false),
+            "", [.invalid("patch", .string(shown), why)])
+    }
+
+    /// What comes of a JSON or merge patch says itself what it is, and must go on saying so.
+    static func checkKind(_ tree: JSONValue, _ kind: ResourceKind) throws(APIError) {
+        let name = tree["kind"]?.stringValue ?? ""
+        let apiVersion = tree["apiVersion"]?.stringValue ?? ""
+        if name == kind.kind, apiVersion == kind.apiVersion { return }
+        let shown = tree.description
+        if name.isEmpty { throw unfit(shown, "Object 'Kind' is missing in '\(shown)'") }
+        if apiVersion.isEmpty { throw unfit(shown, "Object 'apiVersion' is missing in '\(shown)'") }
+        guard SchemaRegistry.shared.type(apiVersion: apiVersion, kind: name) != nil else {
+            throw unfit(shown, "no kind \"\(name)\" is registered for version \"\(apiVersion)\"")
+        }
+        let version = apiVersion.split(separator: "/").last ?? ""
+        let group = kind.group.isEmpty ? "core" : String(kind.group.prefix { $0 != "." })
+        throw unfit(
+            shown, "converting (\(version).\(name)) to (\(group).\(kind.kind)): unknown conversion")
+    }
+}
+
+extension JSONValue {
+    /// What JSON calls a value of this sort, in Go's messages.
+    var jsonKind: String {
+        switch self {
+        case .null: "null"
+        case .bool: "bool"
+        case .string: "string"
+        case .integer, .number: "number"
+        case .array: "array"
+        case .object: "object"
         }
     }
 }

@@ -33,6 +33,7 @@ extension ResourceVerbs {
         _ before: JSONValue, _ language: PatchType, _ patch: PatchBody.Decoded, _ options: WriteQuery
     ) throws(APIError) -> BodyDecoder.Decoded<Object> {
         var value = try language.apply(patch.value, to: before, of: kind)
+        if language == .json || language == .merge { try PatchBody.checkKind(value, kind) }
         // The kind is not a patch's to change.
         value["kind"] = .string(kind.kind)
         value["apiVersion"] = .string(kind.apiVersion)

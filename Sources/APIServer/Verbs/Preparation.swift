@@ -146,8 +146,11 @@ package enum Preparation {
         // Checked already; a client that gave none means the present one.
         object.metadata.resourceVersion = old.metadata.resourceVersion
         object.metadata.creationTimestamp = old.metadata.creationTimestamp
-        object.metadata.deletionTimestamp = old.metadata.deletionTimestamp
-        object.metadata.deletionGracePeriodSeconds = old.metadata.deletionGracePeriodSeconds
+        // A deletion cannot be taken back. To begin one with an update is refused by the rules of metadata.
+        if let deletion = old.metadata.deletionTimestamp { object.metadata.deletionTimestamp = deletion }
+        if object.metadata.deletionGracePeriodSeconds == nil {
+            object.metadata.deletionGracePeriodSeconds = old.metadata.deletionGracePeriodSeconds
+        }
         object.metadata.generation = old.metadata.generation
         object.metadata.selfLink = ""
     }

@@ -37,8 +37,10 @@ struct ResourceVerbs<Object: KubernetesObject>: Sendable {
         case "create":
             guard info.name.isEmpty else { throw .methodNotAllowed }
             return try await create()
-        case "update": return try await update()
-        case "patch": return try await patch()
+        case "update", "patch":
+            // A collection is neither replaced nor patched, whatever the body.
+            guard !info.name.isEmpty else { throw .methodNotAllowed }
+            return info.verb == "update" ? try await update() : try await patch()
         case "delete": return try await delete()
         case "deletecollection": return try await deleteCollection()
         default: throw .methodNotAllowed

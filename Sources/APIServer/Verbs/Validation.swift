@@ -16,7 +16,9 @@ enum Validation {
     static func errors<Object: KubernetesObject>(
         updating object: Object, from old: Object, _ isStatus: Bool
     ) -> [FieldError] {
-        guard let validating = object as? any Validating else { return [] }
+        guard let validating = object as? any Validating else {
+            return object.metadata.validateUpdate(from: old.metadata)
+        }
         return errors(validating, old, isStatus)
     }
 

@@ -61,7 +61,7 @@ extension ResourceVerbs {
     /// Watches end by themselves after half an hour to an hour, each at another moment, so that clients
     /// spread over servers.
     private static func timeout(_ seconds: Int?) -> Duration {
-        if let seconds, seconds > 0 { return .seconds(min(seconds, 86_400)) }
+        if let seconds, seconds != 0 { return .seconds(min(max(seconds, 0), 86_400)) }
         return .seconds(Int.random(in: 1800...3600))
     }
 }

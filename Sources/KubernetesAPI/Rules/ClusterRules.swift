@@ -177,7 +177,9 @@ extension Event: Validating {
         return errors
     }
 
-    public func validateUpdate(from old: Event) -> [FieldError] { validate() }
+    public func validateUpdate(from old: Event) -> [FieldError] {
+        metadata.validateUpdate(from: old.metadata) + validate()
+    }
 }
 
 // MARK: - Binding

@@ -40,7 +40,7 @@ extension ObjectMeta {
     }
 
     /// What is wrong with the metadata as the successor of another object's.
-    func validateUpdate(from old: ObjectMeta) -> [FieldError] {
+    package func validateUpdate(from old: ObjectMeta) -> [FieldError] {
         var errors: [FieldError] = []
         if old.deletionTimestamp != nil {
             let added = Set(finalizers).subtracting(old.finalizers).sorted()

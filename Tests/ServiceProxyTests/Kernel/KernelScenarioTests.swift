@@ -67,7 +67,7 @@ struct KernelScenarioTests {
                 || expected.fates == ["dropped"] && outcome == .refused(EPERM)
             #expect(
                 isExpected,
-                "\(place): a packet from \(expected.from) to \(expected.to) was \(fate), not \(expected.fates)"
+                "\(place): a packet from \(expected.from) to \(expected.to) was \(fate) (\(outcome)), not \(expected.fates)"
             )
             seen.insert(fate)
             guard isExpected, expected.sticks || seen != expected.fates, expected.fates != ["dropped"] else {

@@ -40,6 +40,7 @@ actor ScenarioNetwork {
         try await node.run {
             try write("1", to: "/proc/sys/net/ipv4/ip_forward")
             try write("1", to: "/proc/sys/net/ipv6/conf/all/forwarding")
+            try useAddressesAtOnce()
         }
         // The node's own way to everywhere: nobody is there to say no, and packets vanish.
         try await addPlace(.elsewhere)
@@ -63,6 +64,7 @@ actor ScenarioNetwork {
 
     private func addPlace(_ place: Place) async throws {
         let there = try await NetworkNamespace.make()
+        try await there.run { try useAddressesAtOnce() }
         let name = "to\(places.count)"
         try routes.addLink(name, .veth(peer: "eth0"))
         let outer = try #require(try routes.link(named: name))
@@ -131,6 +133,13 @@ actor ScenarioNetwork {
         for server in servers.values { server.stop() }
         servers = [:]
     }
+}
+
+/// Lets interfaces that are made from now on ask for their neighbours at once. While a new address is looked for
+/// elsewhere first (RFC 4862, 5.4: a second or two) nobody is asked, and after three seconds a neighbour counts as
+/// unreachable: on a busy machine that is a race. Shell: `sysctl net.ipv6.conf.default.accept_dad=0 …`
+private func useAddressesAtOnce() throws {
+    for scope in ["all", "default"] { try write("0", to: "/proc/sys/net/ipv6/conf/\(scope)/accept_dad") }
 }
 
 /// A server that answers every connection or datagram with its own address and the client's.

@@ -294,8 +294,8 @@ struct DataPathTests {
         _ = try proxy.setEndpoints(["10.244.0.2"])
         let service = PrivateNetwork.address(Self.service)
         let old = try await client.run { Self.socket(boundTo: 4000) }
-        #expect(withSocketAddress(service, 80) { connect(old, $0, $1) } == 0)
-        let accepted = accept(listener.descriptor, nil, nil)
+        try #require(withSocketAddress(service, 80) { connect(old, $0, $1) } == 0)
+        let accepted = try Self.accepted(by: listener.descriptor)
         #expect(shutdown(old, Int32(SHUT_WR)) == 0)
         var byte: UInt8 = 0
         #expect(recv(accepted, &byte, 1, 0) == 0)
@@ -323,6 +323,17 @@ struct DataPathTests {
         }
     }
 
+    /// The next connection to a listener, which must come within 20 seconds; and reading it waits no longer.
+    private static func accepted(by listener: Int32) throws -> Int32 {
+        var wait = pollfd(fd: listener, events: Int16(POLLIN), revents: 0)
+        try #require(poll(&wait, 1, 20_000) == 1, "nobody connects")
+        let accepted = accept(listener, nil, nil)
+        try #require(accepted >= 0)
+        var time = timeval(tv_sec: 20, tv_usec: 0)
+        setsockopt(accepted, SOL_SOCKET, SO_RCVTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
+        return accepted
+    }
+
     private static func socket(boundTo port: UInt16) -> Int32 {
         let descriptor = clientSocket(SOCK_STREAM)
         var on: Int32 = 1
@@ -343,8 +354,8 @@ struct DataPathTests {
         let socket = try await client.run { clientSocket(SOCK_STREAM) }
         defer { close(socket) }
         let service = PrivateNetwork.address(Self.service)
-        #expect(withSocketAddress(service, 80) { connect(socket, $0, $1) } == 0)
-        let accepted = accept(listener.descriptor, nil, nil)
+        try #require(withSocketAddress(service, 80) { connect(socket, $0, $1) } == 0)
+        let accepted = try Self.accepted(by: listener.descriptor)
         defer { close(accepted) }
         // The endpoint goes, the proxy restarts, even its table is made anew.
         let stale = StaleConnections(try proxy.setEndpoints([]))

@@ -1,3 +1,6 @@
+import Glibc
+import NIOCore
+
 /// What went wrong while speaking HTTP, on either side of the connection.
 public struct HTTPError: Error, Sendable, CustomStringConvertible {
     /// The kinds of failure that callers tell apart.
@@ -35,6 +38,9 @@ public struct HTTPError: Error, Sendable, CustomStringConvertible {
         self.message = message
         self.cause = cause
     }
+
+    /// Whether a listening socket could not be opened since somebody else has the address.
+    public var isAddressInUse: Bool { code == .bindFailed && (cause as? IOError)?.errnoCode == EADDRINUSE }
 
     public var description: String {
         guard let cause else { return message }

@@ -41,7 +41,7 @@ package actor HealthCheckPorts {
         for (port, check) in checks.sorted(by: { $0.key < $1.key }) {
             if let entry = open[port] {
                 entry.answer.set(check)
-            } else if refused[port] == nil {
+            } else {
                 await start(port, check)
             }
         }
@@ -51,8 +51,10 @@ package actor HealthCheckPorts {
         let answer = HealthCheckAnswer(check, isHealthy: isHealthy)
         do {
             open[port] = Open(server: try await bind(port, answer), answer: answer)
+            refused[port] = nil
         } catch {
-            refused[port] = check.service
+            // It is tried again with each update, and told once.
+            guard refused.updateValue(check.service, forKey: port) == nil else { return }
             logger.warning(
                 "a health check node port cannot be opened",
                 metadata: ["service": "\(check.service)", "port": "\(port)", "error": "\(error)"])
@@ -68,7 +70,7 @@ package actor HealthCheckPorts {
     }
 
     /// Opens a port at every address of the node: what listens at :: is given IPv4 connections too. A machine without
-    /// IPv6 has only those.
+    /// IPv6 has only those; a port that somebody has on either side is not half ours.
     private func bind(_ port: UInt16, _ answer: HealthCheckAnswer) async throws -> HTTPServer {
         func bind(_ host: String) async throws -> HTTPServer {
             let server = try HTTPServer(
@@ -77,7 +79,13 @@ package actor HealthCheckPorts {
             try await server.bind()
             return server
         }
-        do { return try await bind("::") } catch { return try await bind("0.0.0.0") }
+        do {
+            return try await bind("::")
+        } catch let error as HTTPError where error.isAddressInUse {
+            throw error
+        } catch {
+            return try await bind("0.0.0.0")
+        }
     }
 
     /// Closes all ports.

@@ -153,13 +153,7 @@ import Testing
         let ports = HealthCheckPorts(
             nodeName: "node-a", isHealthy: { true },
             recorder: EventRecorder(client: client, component: "kube-proxy"), logger: Logger(label: "test"))
-        let occupant = try HTTPServer(
-            ServerConfiguration(addresses: [.tcp(host: "0.0.0.0", port: 0)]), responder: server,
-            logger: Logger(label: "test"))
-        guard case .tcp(_, let port)? = try await occupant.bind().first else {
-            Issue.record("no port")
-            return
-        }
+        let (occupant, port) = try await occupant(responder: server)
         let name = ObjectName("default", "web")
         let number = UInt16(port)
         await ports.update([number: HealthCheck(service: name, port: number, localEndpoints: 2)])
@@ -170,7 +164,7 @@ import Testing
             break
         }
         await occupant.stop()
-        await ports.update([:])
+        // The same Service: what is tried again is the port.
         await ports.update([number: HealthCheck(service: name, port: number, localEndpoints: 2)])
         let web = try HTTPClient(ClientConfiguration(endpoint: .tcp(host: "127.0.0.1", port: port)))
         let well = try await web.send(HTTPRequest(path: "/"))
@@ -184,4 +178,24 @@ import Testing
         await ports.stop()
         await web.close()
     }
+
+    /// A server at a port that the kernel gives to nobody who does not ask for it, as it does with those from 32768 on:
+    /// whoever lets go of such a one may find it in use the next moment.
+    private func occupant(responder: any HTTPResponder) async throws -> (HTTPServer, port: Int) {
+        var ports = (20000..<32768).shuffled().makeIterator()
+        while let port = ports.next() {
+            let server = try HTTPServer(
+                ServerConfiguration(addresses: [.tcp(host: "::1", port: port)]), responder: responder,
+                logger: Logger(label: "test"))
+            do {
+                try await server.bind()
+                return (server, port)
+            } catch let error as HTTPError where error.isAddressInUse {
+                continue
+            }
+        }
+        throw NoPort()
+    }
+
+    private struct NoPort: Error {}
 }

@@ -23,10 +23,15 @@ struct ServerEvents: Sendable {
             involvedObject: subject, reason: reason, message: message,
             source: EventSource(component: component), firstTimestamp: now, lastTimestamp: now, count: 1,
             type: "Warning", action: action, reportingComponent: component)
-        _ = await responder.respond(
+        let answer = await responder.respond(
             to: HTTPRequest(
                 method: .POST, path: "/api/v1/namespaces/\(namespace)/events",
                 headers: ["content-type": "application/json"], body: .bytes(event.json()),
                 peer: .inProcess(user: "system:apiserver", groups: ["system:masters"])))
+        if answer.status != .created {
+            core.logger.warning(
+                "an event could not be written",
+                metadata: ["reason": "\(reason)", "status": "\(answer.status)"])
+        }
     }
 }

@@ -110,17 +110,3 @@ enum PatchBody {
             shown, "converting (\(version).\(name)) to (\(group).\(kind.kind)): unknown conversion")
     }
 }
-
-extension JSONValue {
-    /// What JSON calls a value of this sort, in Go's messages.
-    var jsonKind: String {
-        switch self {
-        case .null: "null"
-        case .bool: "bool"
-        case .string: "string"
-        case .integer, .number: "number"
-        case .array: "array"
-        case .object: "object"
-        }
-    }
-}

@@ -14,7 +14,7 @@ public enum JSONPatch {
         guard case .array(let operations) = patch else {
             throw PatchError(
                 code: .malformed,
-                message: "error decoding patch: json: cannot unmarshal \(kind(of: patch)) into Go value "
+                message: "error decoding patch: json: cannot unmarshal \(patch.jsonKind) into Go value "
                     + "of type []handlers.jsonPatchOp")
         }
         if operations.count > maximumOperations {
@@ -38,7 +38,7 @@ public enum JSONPatch {
         func refuse(_ value: JSONValue, _ place: String) -> PatchError {
             PatchError(
                 code: .malformed,
-                message: "error decoding patch: json: cannot unmarshal \(kind(of: value)) into Go \(place)")
+                message: "error decoding patch: json: cannot unmarshal \(value.jsonKind) into Go \(place)")
         }
         if operation.isNull { return }
         guard let object = operation.objectValue else {
@@ -47,17 +47,6 @@ public enum JSONPatch {
         for name in ["op", "path", "from"] {
             guard let member = object[name], !member.isNull, member.stringValue == nil else { continue }
             throw refuse(member, "struct field jsonPatchOp.\(name) of type string")
-        }
-    }
-
-    private static func kind(of value: JSONValue) -> String {
-        switch value {
-        case .null: "null"
-        case .bool: "bool"
-        case .string: "string"
-        case .integer, .number: "number"
-        case .array: "array"
-        case .object: "object"
         }
     }
 
@@ -293,5 +282,19 @@ public enum JSONPatch {
         default: throw missing(text)
         }
         return removed
+    }
+}
+
+extension JSONValue {
+    /// What JSON calls a value of this sort, in Go's messages.
+    package var jsonKind: String {
+        switch self {
+        case .null: "null"
+        case .bool: "bool"
+        case .string: "string"
+        case .integer, .number: "number"
+        case .array: "array"
+        case .object: "object"
+        }
     }
 }

@@ -152,27 +152,9 @@ public struct ConnectionTracking: Sendable {
     /// - Returns: how many were forgotten.
     @discardableResult
     public func forget(_ connections: [TrackedConnection]) throws(NetlinkError) -> Int {
-        var forgotten = 0
-        var rest = connections[...]
-        while !rest.isEmpty {
-            let part = rest.prefix(4096)
-            rest = rest.dropFirst(part.count)
-            var writer = MessageWriter(reservingCapacity: part.count * 96)
-            for (index, connection) in part.enumerated() {
-                writer.message(
-                    type: Self.type(IPCTNL_MSG_CT_DELETE), flags: UInt16(NLM_F_REQUEST | NLM_F_ACK),
-                    sequence: NetlinkSocket.firstOfMany + UInt32(truncatingIfNeeded: index)
-                ) { writer in
-                    Self.header(&writer, connection.original.source.family)
-                    writer.nest(CTA_TUPLE_REPLY) { $0.raw(connection.name) }
-                }
-            }
-            for answer in try socket.sendAll("forget \(part.count) connections", writer) {
-                if answer.errorNumber == 0 { forgotten += 1 }
-                if let error = answer.error("forget a connection"), error.refusal != ENOENT { throw error }
-            }
-        }
-        return forgotten
+        let answers = try each(of: connections, IPCTNL_MSG_CT_DELETE, flags: NLM_F_ACK, "forget connections")
+        { _ in }
+        return answers.count { $0.errorNumber == 0 }
     }
 
     /// Makes the kernel forget all connections that the filter lets through. Kernels from 6.10 on do that in one walk
@@ -200,6 +182,19 @@ public struct ConnectionTracking: Sendable {
     /// Shell: `conntrack -G --reply-src ENDPOINT --reply-dst CLIENT …`.
     public func current(_ connections: [TrackedConnection]) throws(NetlinkError) -> [TrackedConnection] {
         var found: [TrackedConnection] = []
+        try each(of: connections, IPCTNL_MSG_CT_GET, "look up connections") { message in
+            if let connection = Self.connection(message) { found.append(connection) }
+        }
+        return found
+    }
+
+    /// Names each of the connections to the kernel, many at a time; one that is gone meanwhile is no failure.
+    @discardableResult
+    private func each(
+        of connections: [TrackedConnection], _ type: cntl_msg_types, flags: Int32 = 0, _ words: String,
+        _ handle: (Message) -> Void
+    ) throws(NetlinkError) -> [Acknowledgement] {
+        var answers: [Acknowledgement] = []
         var rest = connections[...]
         while !rest.isEmpty {
             let part = rest.prefix(1024)
@@ -207,22 +202,19 @@ public struct ConnectionTracking: Sendable {
             var writer = MessageWriter(reservingCapacity: part.count * 96)
             for (index, connection) in part.enumerated() {
                 writer.message(
-                    type: Self.type(IPCTNL_MSG_CT_GET), flags: UInt16(NLM_F_REQUEST),
+                    type: Self.type(type), flags: UInt16(NLM_F_REQUEST | flags),
                     sequence: NetlinkSocket.firstOfMany + UInt32(truncatingIfNeeded: index)
                 ) { writer in
                     Self.header(&writer, connection.original.source.family)
                     writer.nest(CTA_TUPLE_REPLY) { $0.raw(connection.name) }
                 }
             }
-            let words = "look up \(part.count) connections"
-            let answers = try socket.sendAll(words, writer) { message in
-                if let connection = Self.connection(message) { found.append(connection) }
-            }
-            for answer in answers {
+            for answer in try socket.sendAll(words, writer, answer: handle) {
                 if let error = answer.error(words), error.refusal != ENOENT { throw error }
+                answers.append(answer)
             }
         }
-        return found
+        return answers
     }
 
     private static func type(_ message: cntl_msg_types) -> UInt16 {

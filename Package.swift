@@ -213,7 +213,9 @@ let package = Package(
         .target(
             name: "HostileInput", dependencies: ["KubernetesJSON"], path: "Tests/HostileInput",
             swiftSettings: strict),
-        .target(name: "ScenarioFiles", path: "Tests/ScenarioFiles", swiftSettings: strict),
+        .target(
+            name: "ScenarioFiles", dependencies: ["KubernetesJSON", yams], path: "Tests/ScenarioFiles",
+            swiftSettings: strict),
         tests("Telemetry"),
         tests("KubernetesJSON", ["HostileInput"]),
         tests("SchemaLanguage"),
@@ -254,7 +256,7 @@ let package = Package(
             "ClusterDNS",
             [
                 "KubernetesAPI", "KubernetesClient", "KubernetesJSON", "HTTPService", "HostileInput",
-                "Telemetry", nioPosix, logging, yams,
+                "ScenarioFiles", "Telemetry", nioPosix, logging, yams,
             ], exclude: ["Corpus"]),
         tests("Netlink", ["CLinux"]),
         tests("Cluster", ["Controllers", "KubernetesAPI", "KubernetesJSON", "Netlink", "NodeAgent", yams]),

@@ -3,29 +3,15 @@ import HostileInput
 import KubernetesAPI
 import KubernetesClient
 import KubernetesJSON
+import ScenarioFiles
 import Testing
 import Yams
 
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
-
 /// Runs the scenarios of Tests/Scenarios/dns; their README describes the form.
 @Suite struct ScenarioTests {
-    private static let folder = "Tests/Scenarios/dns"
+    private static let scenarios = ScenarioFiles("dns")
 
-    private static var path: String {
-        // …/Tests/ClusterDNSTests/ScenarioTests.swift
-        let parts = #filePath.split(separator: "/").dropLast(3)
-        return "/" + parts.joined(separator: "/") + "/" + folder
-    }
-
-    private static var files: [String] {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-        return names.filter { $0.hasSuffix(".yaml") }.sorted()
-    }
+    static let files = scenarios.names
 
     @Test func thereAreScenarios() {
         #expect(Self.files.count >= 35)
@@ -33,8 +19,8 @@ import Yams
 
     @Test(arguments: files)
     func scenario(file: String) async throws {
-        let text = try String(contentsOfFile: Self.path + "/" + file, encoding: .utf8)
-        let scenario = try #require(try Yams.compose(yaml: text)).json
+        let text = try Self.scenarios.contents(of: file)
+        let scenario = JSONValue(yaml: try #require(try Yams.compose(yaml: text)))
         try #require(scenario["rule"]?.stringValue?.isEmpty == false)
         let hostDomains = (scenario["nodeSearch"]?.arrayValue ?? []).compactMap(\.stringValue)
         var cluster = try Cluster(
@@ -197,29 +183,5 @@ private struct Cluster {
         compare("authority", response.answer.authority, isDefaultEmpty: false)
         compare("additional", response.answer.additional, isDefaultEmpty: false)
         if isOurs, code != "SERVFAIL" { #expect(response.answer.isAuthoritative, comment) }
-    }
-}
-
-extension Yams.Node {
-    /// The same value as JSON.
-    fileprivate var json: JSONValue {
-        switch self {
-        case .mapping(let mapping):
-            var object = JSONObject()
-            for (key, value) in mapping { object[key.string ?? ""] = value.json }
-            return .object(object)
-        case .sequence(let sequence):
-            return .array(sequence.map(\.json))
-        case .scalar(let scalar):
-            guard scalar.style == .plain else { return .string(scalar.string) }
-            if let number = Int64(scalar.string) { return .integer(number) }
-            switch scalar.string {
-            case "true": return .bool(true)
-            case "false": return .bool(false)
-            case "null", "~", "": return .null
-            default: return .string(scalar.string)
-            }
-        default: return .null
-        }
     }
 }

@@ -1,4 +1,5 @@
 import KubernetesJSON
+import ScenarioFiles
 import Yams
 
 /// What stands in a scenario file.
@@ -15,7 +16,7 @@ struct ScenarioContent {
         guard let root = try Yams.compose(yaml: yaml) else {
             throw Mistake(description: "\(name): a scenario is no empty file")
         }
-        value = Self.value(root)
+        value = JSONValue(yaml: root)
     }
 
     func steps() throws -> [JSONValue] {
@@ -29,27 +30,6 @@ struct ScenarioContent {
     static func check(_ object: JSONValue, _ words: Set<String>, _ what: String) throws {
         for (key, _) in object.objectValue ?? [:] where !words.contains(key) {
             throw Mistake(description: "\(what): \"\(key)\" is no word here")
-        }
-    }
-
-    /// The JSON value of a YAML node.
-    private static func value(_ node: Yams.Node) -> JSONValue {
-        switch node {
-        case .mapping(let mapping):
-            var object = JSONObject()
-            for (key, item) in mapping { object[key.string ?? ""] = value(item) }
-            return .object(object)
-        case .sequence(let sequence): return .array(sequence.map(value))
-        case .scalar(let scalar):
-            if scalar.style != .plain { return .string(scalar.string) }
-            if let number = Int64(scalar.string) { return .integer(number) }
-            switch scalar.string {
-            case "true": return true
-            case "false": return false
-            case "null", "~", "": return .null
-            default: return .string(scalar.string)
-            }
-        case .alias: return .null
         }
     }
 }

@@ -1,4 +1,3 @@
-import Glibc
 import KubernetesAPI
 import KubernetesJSON
 import ScenarioFiles
@@ -14,47 +13,16 @@ import Yams
     @Test func theFilesAreThere() { #expect(Self.files.count >= 8) }
 
     @Test(arguments: files) func plays(_ file: String) throws {
-        let steps = try #require(try yaml(try text(of: "\(Self.scenarios.folder)/\(file)")).arrayValue)
+        let steps = try #require(try yaml(try Self.scenarios.contents(of: file)).arrayValue)
         var player = ScenarioPlayer()
         for (index, step) in steps.enumerated() { try player.play(step, "\(file), step \(index + 1)") }
         #expect(!steps.isEmpty)
-    }
-
-    private func text(of path: String) throws -> String {
-        let descriptor = open(path, O_RDONLY)
-        try #require(descriptor >= 0, "cannot open \(path)")
-        defer { close(descriptor) }
-        var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 1 << 16)
-        while true {
-            let count = read(descriptor, &buffer, buffer.count)
-            try #require(count >= 0)
-            if count == 0 { return String(decoding: bytes, as: UTF8.self) }
-            bytes += buffer[..<count]
-        }
     }
 }
 
 /// A YAML document as a JSON tree.
 func yaml(_ text: String) throws -> JSONValue {
-    let node = try #require(try Yams.compose(yaml: text))
-    return value(node)
-}
-
-private func value(_ node: Yams.Node) -> JSONValue {
-    if let sequence = node.sequence { return .array(sequence.map(value)) }
-    if let mapping = node.mapping {
-        return .object(JSONObject(mapping.map { ($0.key.string ?? "", value($0.value)) }))
-    }
-    let text = node.string ?? ""
-    guard case .scalar(let scalar) = node, scalar.style == .plain else { return .string(text) }
-    if let number = Int64(text) { return .integer(number) }
-    switch text {
-    case "true": return true
-    case "false": return false
-    case "null", "~", "": return nil
-    default: return .string(text)
-    }
+    JSONValue(yaml: try #require(try Yams.compose(yaml: text)))
 }
 
 private struct ScenarioPlayer {

@@ -1,5 +1,6 @@
 import KubernetesAPI
 import KubernetesJSON
+import ScenarioFiles
 import Yams
 
 /// A file of `Tests/Scenarios/rules`; the README there says what it holds.
@@ -42,7 +43,7 @@ struct RuleScenario {
     /// Reads all scenarios of a file; one for each YAML document.
     static func read(_ yaml: String) throws -> [RuleScenario] {
         try Yams.compose_all(yaml: yaml).map { node in
-            let content = value(node)
+            let content = JSONValue(yaml: node)
             guard let name = content["kind"]?.stringValue, let kind = kinds[name],
                 let right = content["right"]
             else {
@@ -99,23 +100,6 @@ struct RuleScenario {
         defaulting.applyDefaults()
         guard let result = defaulting as? Object else { return object }
         return result
-    }
-
-    private static func value(_ node: Yams.Node) -> JSONValue {
-        switch node {
-        case .mapping(let mapping):
-            var object = JSONObject()
-            for (key, item) in mapping { object[key.string ?? ""] = value(item) }
-            return .object(object)
-        case .sequence(let sequence): return .array(sequence.map(value))
-        default:
-            if node.scalar?.style == .plain {
-                if let bool = node.bool { return .bool(bool) }
-                if let number = node.int { return .integer(Int64(number)) }
-                if node.null != nil { return .null }
-            }
-            return .string(node.string ?? "")
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 import KubernetesAPI
 import KubernetesJSON
 import Netlink
+import ScenarioFiles
 import ServiceProxy
 import Testing
 import Yams
@@ -48,7 +49,8 @@ struct Scenario: Sendable, CustomTestStringConvertible {
 
     init(name: String, yaml: String) throws {
         self.name = name
-        guard let root = try Yams.compose(yaml: yaml).map(Self.value), let steps = root["steps"]?.arrayValue
+        guard let root = try Yams.compose(yaml: yaml).map(JSONValue.init(yaml:)),
+            let steps = root["steps"]?.arrayValue
         else {
             throw Mistake(description: "\(name): a scenario has a list of steps")
         }
@@ -73,22 +75,6 @@ struct Scenario: Sendable, CustomTestStringConvertible {
         zone = node?["zone"]?.stringValue
         isForKernel = root["kernel"]?.boolValue ?? false
         self.steps = try steps.map { try Step($0, in: name) }
-    }
-
-    /// The JSON value of a YAML node.
-    private static func value(_ node: Yams.Node) -> JSONValue {
-        switch node {
-        case .mapping(let mapping):
-            var object = JSONObject()
-            for (key, item) in mapping { object[key.string ?? ""] = value(item) }
-            return .object(object)
-        case .sequence(let sequence): return .array(sequence.map(value))
-        default:
-            if let bool = node.bool { return .bool(bool) }
-            if let number = node.int { return .integer(Int64(number)) }
-            if node.null != nil { return .null }
-            return .string(node.string ?? "")
-        }
     }
 }
 

@@ -1,4 +1,5 @@
 import CLinux
+import Dispatch
 import Glibc
 import Netlink
 import Testing
@@ -90,6 +91,46 @@ struct NftablesMonitorKernelTests {
         #expect(await disturbances.next() != nil)
         // And it listens again.
         try stranger.commit(add(table, chain: "fifth"))
+        #expect(await disturbances.next() != nil)
+    }
+
+    @Test func waitingForTransactionsChangesNothing() throws {
+        let before = try own.generation()
+        for _ in 0..<3 { try own.waitForTransactions() }
+        #expect(try own.generation() == before)
+        // Nor would a table of that name be touched.
+        let barrier = TableName(.ipv4, "swiftlet-barrier")
+        try stranger.commit(add(barrier))
+        try own.waitForTransactions()
+        #expect(try own.generation() == before + 1)
+        #expect(try own.chains(of: barrier) == ["first"])
+    }
+
+    /// The generation has grown, but nobody was told yet: that takes a while, for so many elements.
+    @Test(.timeLimit(.minutes(5))) func aChangeThatIsBeingToldOfIsNotMissed() async throws {
+        let set = SetDeclaration("numbers", key: [.mark])
+        var first = add(table)
+        first.addSet(set)
+        try own.commit(first)
+        var large = NftablesTransaction(table)
+        large.addElements(
+            to: set.name, (UInt32(0)..<50_000).lazy.map { SetElement(withUnsafeBytes(of: $0) { Array($0) }) })
+        var disturbances = monitor.disturbances().makeAsyncIterator()
+        let before = try own.generation()
+        let strangers = DispatchGroup()
+        DispatchQueue.global().async(group: strangers) { [stranger, large] in
+            #expect(throws: Never.self) { try stranger.commit(large) }
+        }
+        try await withCheckedThrowingContinuation { continuation in
+            // On a thread that may wait.
+            DispatchQueue.global().async { [own, monitor] in
+                continuation.resume(
+                    with: Result {
+                        while try own.generation() == before, strangers.wait(timeout: .now()) == .timedOut {}
+                        try monitor.withoutNotices { () throws(NetlinkError) in strangers.wait() }
+                    })
+            }
+        }
         #expect(await disturbances.next() != nil)
     }
 }

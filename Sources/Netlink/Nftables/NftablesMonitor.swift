@@ -63,8 +63,13 @@ public final class NftablesMonitor: Sendable {
     /// As long as anybody listens the kernel writes a notice for each element, which takes as long as the change
     /// itself; so nobody does meanwhile. That somebody else changed something in this time, if only another table,
     /// shows in the generation of the rules, and is told as a change to ours.
+    ///
+    /// A transaction grows the generation first and is told of later, so at the beginning those that the generation
+    /// includes are waited for: their notices are here then. At the end it is the other way round: whatever grows the
+    /// generation after it was read finds somebody who listens.
     public func withoutNotices(_ change: () throws(NetlinkError) -> Void) throws(NetlinkError) {
         let (generation, count) = (try socket.generation(), socket.commitCount)
+        try socket.waitForTransactions()
         try listen(false)
         var failure: NetlinkError?
         do { try change() } catch { failure = error }

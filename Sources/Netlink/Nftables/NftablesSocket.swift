@@ -52,6 +52,22 @@ public struct NftablesSocket: Sendable {
         return value
     }
 
+    /// Waits until transactions that are being put into force, by anybody, are in force and have been told of.
+    ///
+    /// The kernel holds a lock for each transaction, from its first message to its last notice. One that must fail
+    /// waits for that lock like any other, and then changes nothing: the generation stays as it is, and no notice is
+    /// written. Shell: `nft delete chain ip swiftlet-barrier none`, which is told that there is no such thing.
+    package func waitForTransactions() throws(NetlinkError) {
+        // In a table that nobody has, so that there is nothing which this could delete.
+        var transaction = NftablesTransaction(TableName(.ipv4, "swiftlet-barrier"))
+        transaction.deleteChain("none")
+        do {
+            try commit(transaction)
+        } catch {
+            guard error.isNotThere else { throw error }
+        }
+    }
+
     /// A table's comment: nil when there is no such table, empty when it has none.
     /// Shell: `nft list table ip NAME`.
     public func comment(of table: TableName) throws(NetlinkError) -> String? {

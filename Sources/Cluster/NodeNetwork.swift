@@ -14,6 +14,7 @@ struct NodeNetwork: Sendable {
     private let ownAddresses: [IPAddress]
     private let podRanges: [PodNetworkConfiguration.Range]
     private let serviceRanges: [IPNetwork]
+    private let logger: Logger
 
     /// The node's first address, as text.
     var address: String { ownAddresses[0].description }
@@ -30,6 +31,7 @@ struct NodeNetwork: Sendable {
     /// - Throws: ``ClusterError`` with code `badConfiguration`, or `PodNetworkError` if the machine has no address.
     init(_ configuration: ClusterConfiguration, logger: Logger) throws {
         self.configuration = configuration
+        self.logger = logger
         podRanges = try Self.podRanges(configuration.podCIDR)
         serviceRanges = try configuration.serviceCIDRs.map { try Self.range($0, "--service-cidr") }
         ownAddresses = try Self.addresses(
@@ -132,6 +134,16 @@ struct NodeNetwork: Sendable {
     /// DNS can be asked right from the start.
     func establishServiceRange() throws {
         try ServiceRange(proxyConfiguration, RouteSocket()).establish()
+    }
+
+    /// A pod has got its network, and nothing of the pod runs yet.
+    @Sendable func podIsWired() {
+        do {
+            try pods.useAddressesAtOnce()
+        } catch {
+            logger.warning(
+                "a new pod may not be reached over IPv6 for a second or two", metadata: ["error": "\(error)"])
+        }
     }
 
     var nodeConfiguration: NodeConfiguration {

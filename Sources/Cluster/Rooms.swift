@@ -114,7 +114,8 @@ struct Rooms: Sendable {
         agent = try await NodeAgent(
             configuration: nodeConfiguration,
             client: node, informers: informers, runtime: containerd.runtime,
-            traffic: configuration.hasGates ? traffic : NoServices(), logger: log("node"))
+            traffic: configuration.hasGates ? traffic : NoServices(), podIsWired: network.podIsWired,
+            logger: log("node"))
         local.connect(agent.api)
         try await agent.register()
     }

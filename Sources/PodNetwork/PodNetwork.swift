@@ -72,7 +72,7 @@ public struct PodNetwork: Sendable {
     /// The runtime gets a directory with just the plugins that it needs.
     private func linkPlugins() throws(PodNetworkError) {
         var missing: [String] = []
-        for plugin in PodNetworkConfiguration.plugins {
+        for plugin in configuration.plugins {
             let path = configuration.pluginDirectories.map { "\($0)/\(plugin)" }.first {
                 Files.isExecutable($0)
             }
@@ -88,6 +88,34 @@ public struct PodNetwork: Sendable {
                 "CNI plugins \(missing.joined(separator: ", ")) were not found in "
                     + "\(configuration.pluginDirectories.joined(separator: ", ")); "
                     + "install them: apt install containernetworking-plugins")
+        }
+    }
+
+    /// Lets the node's ends of pods' wires use their IPv6 addresses at once: the gateway's, and the one by which the
+    /// kernel asks for the pod. While it looks whether somebody else has them (RFC 4862, 5.4), for a second or two,
+    /// nothing gets to the pod and nothing of the pod's gets out. On a wire with one other end nobody else can be.
+    ///
+    /// To be called when a pod has got its wire; others are not touched. Shell, for each address:
+    /// `ip address delete ADDRESS dev VETH; ip address add ADDRESS dev VETH nodad`.
+    public func useAddressesAtOnce() throws(PodNetworkError) {
+        guard configuration.families.contains(.ipv6) else { return }
+        try kernel("use the addresses of pods' links at once") { () throws(NetlinkError) in
+            let socket = try RouteSocket()
+            let tentative = try socket.addresses().filter(\.isTentative)
+            guard !tentative.isEmpty else { return }
+            let (links, routes) = (try socket.links(), try socket.routes(.ipv6))
+            let wires = configuration.ranges.filter { $0.family == .ipv6 }.flatMap { range in
+                PodLinks(range.node, routes: routes, links: links).links.values
+            }
+            for address in tentative where wires.contains(address.link) {
+                do throws(NetlinkError) {
+                    try socket.removeAddress(address)
+                    try socket.addAddress(address)
+                } catch {
+                    // The pod went meanwhile.
+                    guard error.isNotThere else { throw error }
+                }
+            }
         }
     }
 

@@ -52,5 +52,7 @@ public struct PodNetworkConfiguration: Sendable, Hashable {
     public var allocationDirectory: String { directory + "/networks" }
 
     /// The plugins that are needed.
-    static let plugins = ["ptp", "host-local", "loopback"]
+    var plugins: [String] {
+        ["ptp", "host-local", "loopback"] + (families.contains(.ipv6) ? ["tuning"] : [])
+    }
 }

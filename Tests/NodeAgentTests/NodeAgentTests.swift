@@ -60,6 +60,7 @@ import Testing
             try await until {
                 node.api.pod("one")?.status.conditions.first { $0.type == "Ready" }?.status == "True"
             }
+            #expect(node.traffic.wired.withLock { $0 } == 1)
             let pod = try #require(node.api.pod("one"))
             #expect(pod.status.phase == "Running")
             #expect(pod.status.podIP.hasPrefix("10.244.0."))
@@ -219,6 +220,8 @@ final class NotingTraffic: PodTraffic {
     }
     func changes() -> AsyncStream<Void> { AsyncStream { $0.yield() } }
     func connections(to pod: Pod) async throws -> PodConnections { PodConnections() }
+    /// How many pods got their network.
+    let wired = Mutex<Int>(0)
     /// Pods whose connections were forgotten.
     let forgotten = Mutex<[String]>([])
     func forgetConnections(to pod: Pod) async { forgotten.withLock { $0.append(pod.metadata.name) } }
@@ -292,8 +295,7 @@ private final class Node: Sendable {
         let agent = try await NodeAgent(
             configuration: try configuration(folder, logger), client: client, informers: informers,
             runtime: runtime,
-            traffic: traffic,
-            logger: logger)
+            traffic: traffic, podIsWired: { traffic.wired.withLock { $0 += 1 } }, logger: logger)
         try await agent.register()
         let task = Task {
             try await withThrowingTaskGroup(of: Void.self) { group in

@@ -36,25 +36,39 @@ final class PodNetworkTests {
             "/bin/rm", ["PATH=/bin"], arguments: ["-r", directory], input: "/dev/null", output: "/dev/null")
     }
 
-    /// Calls the plugin as the container runtime does. Returns what it printed.
-    private func callPlugin(_ command: String, sandbox: String, pod: NetworkNamespace) async throws -> String
+    /// Calls the plugins as the container runtime does. Returns what the last one printed.
+    private func callPlugins(_ command: String, sandbox: String, pod: NetworkNamespace) async throws -> String
     {
         let list = try #require(
             contents(of: "\(network.configuration.configurationDirectory)/10-swiftlet.conflist"))
-        // What the runtime makes of a list: the plugin's part with the list's name and version.
         let description = try JSONValue(json: Array(list.utf8))
-        var part = try #require(description["plugins"]?[0])
-        part["cniVersion"] = description["cniVersion"]
-        part["name"] = description["name"]
+        let plugins = try #require(description["plugins"]?.arrayValue)
+        var printed = ""
+        for plugin in command == "DEL" ? plugins.reversed() : plugins {
+            // What the runtime makes of a list: the plugin's part with the list's name and version, and what the
+            // plugin before it printed.
+            var part = plugin
+            part["cniVersion"] = description["cniVersion"]
+            part["name"] = description["name"]
+            if !printed.isEmpty { part["prevResult"] = try JSONValue(json: Array(printed.utf8)) }
+            let name = try #require(plugin["type"]?.stringValue)
+            printed = try await call(name, part, command, sandbox: sandbox, pod: pod)
+        }
+        return printed
+    }
+
+    private func call(
+        _ plugin: String, _ description: JSONValue, _ command: String, sandbox: String, pod: NetworkNamespace
+    ) async throws -> String {
         let input = directory + "/input"
-        try write(String(decoding: part.json(), as: UTF8.self), to: input)
+        try write(String(decoding: description.json(), as: UTF8.self), to: input)
         let binaries = network.configuration.binaryDirectory
         let output = directory + "/output"
         return try await node.run {
             pod.withDescriptor { descriptor in
                 let path = "/proc/\(getpid())/fd/\(descriptor)"
                 let status = spawn(
-                    "\(binaries)/ptp",
+                    "\(binaries)/\(plugin)",
                     [
                         "CNI_COMMAND=\(command)", "CNI_CONTAINERID=\(sandbox)", "CNI_NETNS=\(path)",
                         "CNI_IFNAME=eth0", "CNI_PATH=\(binaries)", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
@@ -73,7 +87,7 @@ final class PodNetworkTests {
             try network.establish()
         }
         let pod = try await NetworkNamespace.make()
-        let printed = try await callPlugin("ADD", sandbox: "one", pod: pod)
+        let printed = try await callPlugins("ADD", sandbox: "one", pod: pod)
         #expect(printed.contains("10.244.0.2/24"))
         let inside = try await RouteSocket(in: pod)
         #expect(try inside.addresses().contains { $0.network.description == "10.244.0.2/24" })
@@ -83,17 +97,55 @@ final class PodNetworkTests {
         #expect(try routes.routes().contains { $0.destination.description == "10.244.0.2/32" })
         #expect(try inside.link(named: "eth0")?.mtu == 1500)
         #expect(try await node.run { contents(of: "/proc/sys/net/ipv4/ip_forward") } == "1\n")
-        _ = try await callPlugin("DEL", sandbox: "one", pod: pod)
+        _ = try await callPlugins("DEL", sandbox: "one", pod: pod)
         #expect(try !routes.links().contains { $0.kind == "veth" })
     }
 
-    @Test func aPodHasAnAddressOfEachFamily() async throws {
+    private func networkOfBothFamilies() throws -> PodNetwork {
         var configuration = network.configuration
         configuration.ranges.append(
             .init(
                 node: try #require(IPNetwork("fd00:244::/64")),
                 cluster: try #require(IPNetwork("fd00:244::/56"))))
-        let both = PodNetwork(configuration, logger: Logger(label: "test"))
+        return PodNetwork(configuration, logger: Logger(label: "test"))
+    }
+
+    /// An address that is being looked for elsewhere first is not answered for, and asks nobody.
+    @Test func aNewPodIsReachedOverIPv6AtOnce() async throws {
+        let both = try networkOfBothFamilies()
+        let routes = try await RouteSocket(in: node)
+        let loopback = try #require(try routes.link(named: "lo"))
+        try routes.addAddress(
+            InterfaceAddress(try #require(IPNetwork("2001:db8::1/128")), link: loopback.index))
+        try await node.run { try both.establish() }
+        let pod = try await NetworkNamespace.make()
+        _ = try await callPlugins("ADD", sandbox: "one", pod: pod)
+        try await node.run { try both.useAddressesAtOnce() }
+        let inside = try await RouteSocket(in: pod)
+        #expect(try inside.addresses().filter(\.isTentative) == [])
+        let link = try #require(try routes.links().first { $0.name.hasPrefix("veth") }).index
+        let addresses = try routes.addresses().filter {
+            $0.link == link && $0.network.address.family == .ipv6
+        }
+        #expect(addresses.filter(\.isTentative) == [])
+        #expect(addresses.contains { $0.network.description == "fd00:244::1/128" })
+        #expect(addresses.contains { $0.scope == 253 && $0.network.prefixLength == 64 })
+        let (one, gateway) = (
+            try #require(IPAddress("fd00:244::2")), try #require(IPAddress("fd00:244::1"))
+        )
+        #expect(try await node.run { connectionError(one, port: 9) } == ECONNREFUSED)
+        #expect(try await pod.run { connectionError(gateway, port: 9) } == ECONNREFUSED)
+        // Again changes nothing.
+        try await node.run { try both.useAddressesAtOnce() }
+        #expect(
+            try routes.addresses().filter { $0.link == link && $0.network.address.family == .ipv6 }
+                == addresses)
+        _ = try await callPlugins("DEL", sandbox: "one", pod: pod)
+        #expect(try !routes.links().contains { $0.name.hasPrefix("veth") })
+    }
+
+    @Test func aPodHasAnAddressOfEachFamily() async throws {
+        let both = try networkOfBothFamilies()
         let forwarding = "/proc/sys/net/ipv6/conf/all/forwarding"
         let lo = "/proc/sys/net/ipv6/conf/lo/accept_ra"
         let before = try await node.run { (contents(of: forwarding), contents(of: lo)) }
@@ -101,7 +153,7 @@ final class PodNetworkTests {
         #expect(try await node.run { contents(of: forwarding) } == "1\n")
         if before.1 == "1\n" { #expect(try await node.run { contents(of: lo) } == "2\n") }
         let pod = try await NetworkNamespace.make()
-        _ = try await callPlugin("ADD", sandbox: "one", pod: pod)
+        _ = try await callPlugins("ADD", sandbox: "one", pod: pod)
         let inside = try await RouteSocket(in: pod)
         let addresses = try inside.addresses().map(\.network.description)
         #expect(addresses.contains("10.244.0.2/24") && addresses.contains("fd00:244::2/64"), "\(addresses)")
@@ -123,8 +175,8 @@ final class PodNetworkTests {
         try await node.run { [network] in try network.establish() }
         let one = try await NetworkNamespace.make()
         let two = try await NetworkNamespace.make()
-        _ = try await callPlugin("ADD", sandbox: "one", pod: one)
-        _ = try await callPlugin("ADD", sandbox: "two", pod: two)
+        _ = try await callPlugins("ADD", sandbox: "one", pod: one)
+        _ = try await callPlugins("ADD", sandbox: "two", pod: two)
         let freed = try await node.run { [network] in try network.collectGarbage(sandboxes: ["two"]) }
         #expect(freed.map(\.description) == ["10.244.0.2"])
         let routes = try await RouteSocket(in: node)
@@ -138,7 +190,7 @@ final class PodNetworkTests {
         let before = try await node.run { contents(of: "/proc/sys/net/ipv4/ip_forward") }
         try await node.run { [network] in try network.establish() }
         let pod = try await NetworkNamespace.make()
-        _ = try await callPlugin("ADD", sandbox: "one", pod: pod)
+        _ = try await callPlugins("ADD", sandbox: "one", pod: pod)
         try await node.run { [network] in
             try network.cleanUp()
             // Again does no harm.
@@ -154,7 +206,7 @@ final class PodNetworkTests {
     @Test func outsideTheClusterPodsHaveTheNodesAddress() async throws {
         try await node.run { [network] in try network.establish() }
         let pod = try await NetworkNamespace.make()
-        _ = try await callPlugin("ADD", sandbox: "one", pod: pod)
+        _ = try await callPlugins("ADD", sandbox: "one", pod: pod)
         // A machine beyond an uplink, which knows nothing of pods.
         let outside = try await NetworkNamespace.make()
         let routes = try await RouteSocket(in: node)
@@ -246,9 +298,29 @@ private func datagramSocket(port: UInt16) throws -> Int32 {
     return descriptor
 }
 
+/// Why a connection from the calling thread's namespace fails: ECONNREFUSED when it gets there and nobody listens.
+private func connectionError(_ address: IPAddress, port: UInt16) -> Int32 {
+    let descriptor = socket(
+        Int32(address.family.rawValue), Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    guard descriptor >= 0 else { return errno }
+    defer { close(descriptor) }
+    return withSocketAddress(address, port) { connect(descriptor, $0, $1) } == 0 ? 0 : errno
+}
+
 private func withSocketAddress<Value>(
     _ address: IPAddress, _ port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Value
 ) -> Value {
+    if address.family == .ipv6 {
+        var value = sockaddr_in6()
+        value.sin6_family = sa_family_t(AF_INET6)
+        value.sin6_port = port.bigEndian
+        withUnsafeMutableBytes(of: &value.sin6_addr) { $0.copyBytes(from: address.bytes) }
+        return withUnsafePointer(to: value) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                body($0, socklen_t(MemoryLayout<sockaddr_in6>.size))
+            }
+        }
+    }
     var value = sockaddr_in()
     value.sin_family = sa_family_t(AF_INET)
     value.sin_port = port.bigEndian

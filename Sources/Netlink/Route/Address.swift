@@ -11,6 +11,9 @@ public struct InterfaceAddress: Sendable, Hashable {
     public var scope: UInt8
     /// The label, an interface name with an optional suffix.
     public var label: String?
+    /// Whether the kernel is still asking the link if somebody else has the address (RFC 4862, 5.4); it is not
+    /// answered for until then. A second or two, of IPv6 addresses alone.
+    public var isTentative = false
 
     public init(_ network: IPNetwork, link: Int32, scope: UInt8 = 0, label: String? = nil) {
         self.network = network
@@ -79,6 +82,10 @@ extension RouteSocket {
         guard let address = (attributes[IFA_LOCAL] ?? attributes[IFA_ADDRESS])?.address,
             let network = IPNetwork(address, prefixLength: Int(length))
         else { return nil }
-        return InterfaceAddress(network, link: link, scope: scope, label: attributes[IFA_LABEL]?.string)
+        var result = InterfaceAddress(
+            network, link: link, scope: scope, label: attributes[IFA_LABEL]?.string)
+        let flags: UInt32 = attributes[IFA_FLAGS]?.integer() ?? 0
+        result.isTentative = flags & UInt32(IFA_F_TENTATIVE) != 0
+        return result
     }
 }

@@ -30,20 +30,23 @@ public final class NodeAgent: Sendable {
     /// - Parameters:
     ///   - informers: must run, or come to run, for as long as the agent does.
     ///   - traffic: what Services send to pods; a pod's end waits for it to cease.
+    ///   - podIsWired: is called each time that a pod has got its network, before anything of the pod runs.
     public convenience init(
         configuration: NodeConfiguration, client: KubernetesClient, informers: InformerSet,
         runtime: CRIRuntime,
-        traffic: any PodTraffic = NoServices(), logger: Logger
+        traffic: any PodTraffic = NoServices(), podIsWired: @escaping @Sendable () -> Void = {},
+        logger: Logger
     ) async throws {
         try await self.init(
             configuration: configuration, client: client, informers: informers, service: runtime,
-            traffic: traffic,
+            traffic: traffic, podIsWired: podIsWired,
             clock: .system, logger: logger)
     }
 
     package init(
         configuration: NodeConfiguration, client: KubernetesClient, informers: InformerSet,
-        service runtime: any RuntimeService, traffic: any PodTraffic, clock: AgentClock, logger: Logger
+        service runtime: any RuntimeService, traffic: any PodTraffic,
+        podIsWired: @escaping @Sendable () -> Void, clock: AgentClock, logger: Logger
     ) async throws {
         let folders = configuration.folders
         // Secrets of pods are in here: nobody else on the node looks into them.
@@ -61,7 +64,8 @@ public final class NodeAgent: Sendable {
             configuration: configuration, client: client, services: informers.informer(Service.self),
             runtime: runtime, volumes: VolumeManager(client: client, folders: folders, clock: clock),
             recorder: EventRecorder(client: client, component: "kubelet", host: configuration.nodeName),
-            traffic: traffic, clock: clock, logger: logger, starts: Turnstile(width: 6),
+            traffic: traffic, podIsWired: podIsWired, clock: clock, logger: logger,
+            starts: Turnstile(width: 6),
             allocatable: facts.allocatable, memoryCapacity: facts.memory)
         registration = NodeRegistration(
             configuration: configuration, facts: facts, client: client, runtime: runtime, clock: clock,

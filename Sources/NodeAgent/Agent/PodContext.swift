@@ -14,6 +14,7 @@ package struct PodContext: Sendable {
     package var volumes: VolumeManager
     package var recorder: EventRecorder
     package var traffic: any PodTraffic
+    package var podIsWired: @Sendable () -> Void
     package var clock: AgentClock
     package var logger: Logger
     /// How many sandboxes and containers are started at a time; more only get in each other's way.

@@ -353,6 +353,7 @@ package actor PodWorker {
             try Files.createFolder(configuration.logDirectory)
             let runtime = context.runtime
             _ = try await context.starts.pass { try await runtime.runSandbox(configuration) }
+            if !pod.spec.hostNetwork { context.podIsWired() }
             lifecycle.sandboxCreated()
         } catch {
             let text = (error as? GRPCError)?.goDescription ?? "\(error)"

@@ -295,6 +295,14 @@ import Testing
         #expect(pending.revisions.endpointSlices == 1000)
     }
 
+    @Test func uncertaintyIsLookedIntoWithoutAnyChange() {
+        var pending = PendingCut()
+        pending.add(TableChanges(), DataPlaneRevision.Revisions())
+        #expect(pending.isEmpty)
+        pending.addUncertainty()
+        #expect(!pending.isEmpty && pending.stale.isEmpty)
+    }
+
     @Test func manyStaleEndpointsAreLookedForAtOnce() {
         var changes = TableChanges()
         for number in 1...3 {

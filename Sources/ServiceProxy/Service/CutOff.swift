@@ -7,14 +7,22 @@ import Synchronization
 package struct PendingCut: Sendable {
     package private(set) var stale = StaleConnections()
     package private(set) var revisions = DataPlaneRevision.Revisions()
+    /// Whether connections may contradict the table in ways that no change of it tells.
+    package private(set) var isUncertain = false
 
     package init() {}
+
+    /// Whether there is nothing to look for.
+    package var isEmpty: Bool { stale.isEmpty && !isUncertain }
 
     /// Adds what a transaction made stale, which brought the kernel up to these revisions.
     package mutating func add(_ changes: TableChanges, _ revisions: DataPlaneRevision.Revisions) {
         stale.add(changes)
         self.revisions.advance(to: revisions)
     }
+
+    /// Has all connections compared with the table.
+    package mutating func addUncertainty() { isUncertain = true }
 }
 
 /// What waits to be cut off, between the task that commits and the one that cuts off.
@@ -27,9 +35,16 @@ final class CutQueue: Sendable {
     init() { (signals, signal) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1)) }
 
     func add(_ changes: TableChanges, _ revisions: DataPlaneRevision.Revisions) {
+        change { $0.add(changes, revisions) }
+    }
+
+    /// Has all connections compared with the table.
+    func addUncertainty() { change { $0.addUncertainty() } }
+
+    private func change(_ body: (inout PendingCut) -> Void) {
         pending.withLock { pending in
             var cut = pending ?? PendingCut()
-            cut.add(changes, revisions)
+            body(&cut)
             pending = cut
         }
         signal.yield()
@@ -57,9 +72,25 @@ struct ConnectionCutter: Sendable {
 
     /// - Returns: how many there were.
     func forget(_ stale: StaleConnections) async throws -> Int {
+        try await work { try stale.forget($0) }
+    }
+
+    /// What contradicts the table.
+    func find(_ contradictions: ContradictingConnections) async throws -> [TrackedConnection] {
+        try await work { try contradictions.find($0) }
+    }
+
+    /// - Returns: how many were still there.
+    func forget(_ connections: [TrackedConnection]) async throws -> Int {
+        try await work { try $0.forget(connections) }
+    }
+
+    private func work<Value: Sendable>(
+        _ body: @escaping @Sendable (ConnectionTracking) throws -> Value
+    ) async throws -> Value {
         try await withCheckedThrowingContinuation { continuation in
             queue.async { [tracking] in
-                continuation.resume(with: Result { try stale.forget(tracking) })
+                continuation.resume(with: Result { try body(tracking) })
             }
         }
     }

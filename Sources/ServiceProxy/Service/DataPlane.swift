@@ -101,17 +101,21 @@ package struct DataPlane: Sendable {
                 try backEnds[index].apply(changes)
             }
         }
-        if isUncertain {
-            let count = try ContradictingConnections(planner.table, nodeAddresses: addressesOfNode())
-                .forget(tracking)
-            isUncertain = false
-            if count > 0 {
-                logger.info(
-                    "cut off connections that contradict the forwarding table",
-                    metadata: ["count": "\(count)"])
-            }
-        }
         return changes
+    }
+
+    /// Whether connections may contradict the table in ways that no change of it tells: since the proxy started, or
+    /// since somebody else changed the tables. Whoever takes it has them looked for (``contradictions()``).
+    package mutating func takeUncertainty() -> Bool {
+        // Before all that is wanted was told, the table is what an earlier proxy left.
+        guard isComplete, isUncertain else { return false }
+        isUncertain = false
+        return true
+    }
+
+    /// What contradicts the table as it is now, on this node with the addresses that it has.
+    package func contradictions() throws(NetlinkError) -> ContradictingConnections {
+        ContradictingConnections(planner.table, nodeAddresses: try addressesOfNode())
     }
 
     /// With how many entries a change is still a small one.

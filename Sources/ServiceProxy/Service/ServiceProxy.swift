@@ -62,7 +62,7 @@ public final class ServiceProxy: Sendable {
         var isFirst = true
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { [self] in await cutOff(cuts, cutter) }
-            group.addTask { [self] in await repair(after: disturbances) }
+            group.addTask { [self] in await repair(after: disturbances, cuts) }
             defer { cuts.finish() }
             for await _ in queue.signals {
                 guard let batch = queue.take() else { continue }
@@ -73,6 +73,7 @@ public final class ServiceProxy: Sendable {
                     triggers: isFirst ? [] : batch.triggers)
                 isFirst = false
                 revision.publish(batch.revisions, .committed)
+                if plane.withLock({ $0?.takeUncertainty() }) == true { cuts.addUncertainty() }
                 cuts.add(changes, batch.revisions)
                 await healthChecks.update(plane.withLock { $0?.healthChecks } ?? [:])
             }
@@ -104,10 +105,14 @@ public final class ServiceProxy: Sendable {
     }
 
     /// Repairs the tables each time that somebody else has changed them, such as with `nft flush ruleset`.
-    private func repair(after disturbances: AsyncStream<Void>) async {
+    private func repair(after disturbances: AsyncStream<Void>, _ cuts: CutQueue) async {
         for await _ in disturbances {
             do {
-                try plane.withLock { try $0?.repair() }
+                let isUncertain = try plane.withLock { plane in
+                    try plane?.repair()
+                    return plane?.takeUncertainty()
+                }
+                if isUncertain == true { cuts.addUncertainty() }
                 logger.warning("somebody else changed the proxy's nftables tables; they were put right again")
             } catch {
                 // The next change of a Service tries again.
@@ -119,25 +124,44 @@ public final class ServiceProxy: Sendable {
     }
 
     private func cutOff(_ cuts: CutQueue, _ cutter: ConnectionCutter) async {
+        var isStillUncertain = false
         for await _ in cuts.signals {
-            guard let cut = cuts.take() else { continue }
-            if !cut.stale.isEmpty {
+            guard var cut = cuts.take() else { continue }
+            if isStillUncertain { cut.addUncertainty() }
+            if !cut.isEmpty {
                 // Packets that had met the old table just before may still make entries.
                 guard (try? await clock.sleep(for: Self.packetsInFlight)) != nil else { return }
                 do {
-                    let stale = try plane.withLock { try $0?.forgetClients(of: cut.stale) }
-                    let count = try await cutter.forget(stale ?? cut.stale)
-                    if count > 0 {
-                        logger.debug(
-                            "cut off connections to endpoints that are gone", metadata: ["count": "\(count)"])
-                    }
+                    try await cutOff(cut, cutter)
+                    isStillUncertain = false
                 } catch {
+                    isStillUncertain = cut.isUncertain
                     logger.warning(
                         "connections to endpoints that are gone could not be cut off",
                         metadata: ["error": "\(error)"])
                 }
             }
             revision.publish(cut.revisions, .settled)
+        }
+    }
+
+    private func cutOff(_ cut: PendingCut, _ cutter: ConnectionCutter) async throws {
+        if !cut.stale.isEmpty {
+            let stale = try plane.withLock { try $0?.forgetClients(of: cut.stale) }
+            let count = try await cutter.forget(stale ?? cut.stale)
+            if count > 0 {
+                logger.debug(
+                    "cut off connections to endpoints that are gone", metadata: ["count": "\(count)"])
+            }
+        }
+        guard cut.isUncertain, let then = try plane.withLock({ try $0?.contradictions() }) else { return }
+        let found = try await cutter.find(then)
+        // An endpoint may have come meanwhile, and have taken a connection.
+        guard !found.isEmpty, let now = try plane.withLock({ try $0?.contradictions() }) else { return }
+        let count = try await cutter.forget(found.filter(now.contains))
+        if count > 0 {
+            logger.info(
+                "cut off connections that contradict the forwarding table", metadata: ["count": "\(count)"])
         }
     }
 

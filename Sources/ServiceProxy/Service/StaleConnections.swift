@@ -167,8 +167,8 @@ extension TrackedConnection {
     }
 }
 
-/// What connection tracking holds that contradicts the table, found once at start: a proxy that was away has not
-/// seen which endpoints left.
+/// What connection tracking holds that contradicts the table, found once at start and after somebody else has changed
+/// the tables: a proxy that was away has not seen which endpoints left.
 package struct ContradictingConnections: Sendable {
     package let table: ForwardingTable
     /// Every address of the node.
@@ -188,17 +188,16 @@ package struct ContradictingConnections: Sendable {
         return !forwarding.backends.contains(backend) && !connection.isUnderWay
     }
 
-    /// Finds them and makes the kernel forget them.
-    /// - Returns: how many there were.
-    package func forget(_ tracking: ConnectionTracking) throws(NetlinkError) -> Int {
-        var count = 0
+    /// Finds them. The kernel walks its whole table for it, and meanwhile our table may change: what is found is to be
+    /// asked again, of what is true then, before it is forgotten.
+    package func find(_ tracking: ConnectionTracking) throws(NetlinkError) -> [TrackedConnection] {
+        var found: [TrackedConnection] = []
         for family in Set(table.entries.keys.map(\.address.family)) {
             for transport in Set(table.entries.keys.map(\.transportProtocol)) {
                 let filter = ConnectionFilter(unfinished: transport)
-                count += try tracking.forget(
-                    try tracking.connections(filter, family: family).filter(contains))
+                found += try tracking.connections(filter, family: family).filter(contains)
             }
         }
-        return count
+        return found
     }
 }

@@ -136,6 +136,66 @@ struct ServiceProxyTests {
                 ])
         }
     }
+
+    /// The endpoint left while nobody looked; connection tracking still holds the flow to it.
+    @Test func aFlowToAnEndpointThatLeftDuringARestartMovesOn() async throws {
+        let client = try await network.addPod("10.244.0.9")
+        let (first, second) = (
+            try await network.addPod("10.244.0.2"), try await network.addPod("10.244.0.3")
+        )
+        let a = try await NamedServer("a", in: first, SOCK_DGRAM, port: 3000)
+        let b = try await NamedServer("b", in: second, SOCK_DGRAM, port: 3000)
+        let socket = try await client.run { clientSocket(SOCK_DGRAM) }
+        defer { close(socket) }
+        var service = service(1)
+        service.spec.ports[0].protocol = "UDP"
+        let udp = service
+        func follow(_ endpoint: String, _ revision: Int, _ body: () async throws -> Void) async throws {
+            let queue = ProxyQueue(nodeName: "node")
+            let proxy = ServiceProxy(
+                configuration, queue: queue, namespace: network.node, clock: ContinuousClock(),
+                logger: Logger(label: "test"))
+            try await running(proxy) {
+                queue.set(udp)
+                queue.complete(.services, revision: "1")
+                var slice = slice(revision, [endpoint])
+                slice.ports[0].protocol = "UDP"
+                queue.set(slice)
+                queue.complete(.endpointSlices, revision: "\(revision)")
+                await proxy.revision.wait(for: UInt64(revision), .settled)
+                try await body()
+            }
+        }
+        let address = PrivateNetwork.address("10.96.0.42")
+        try await a.serve(in: first) {
+            try await b.serve(in: second) { () async throws in
+                try await follow("10.244.0.2", 1) {
+                    #expect(exchange(socket, SOCK_DGRAM, address, 80).server == "a")
+                }
+                // The table changes without a proxy: no change of it tells the next one what became stale.
+                var other = NftablesBackEnd(
+                    NftablesForm(.ipv4, configuration), try await NftablesSocket(in: network.node))
+                var table = try await tableInKernel()
+                for entry in table.entries.keys {
+                    table.entries[entry] = .spread([Backend(PrivateNetwork.address("10.244.0.3"), 3000)])
+                }
+                try other.replace(by: table)
+                #expect(exchange(socket, SOCK_DGRAM, address, 80).server == "a")
+                // A proxy for which the endpoint is still there finds nothing wrong with the flow.
+                let tracking = try await ConnectionTracking(in: network.node)
+                let found = try ContradictingConnections(table, nodeAddresses: []).find(tracking)
+                #expect(found.map(\.reply.source.description) == ["10.244.0.2"])
+                for entry in table.entries.keys {
+                    table.entries[entry] = .spread([Backend(PrivateNetwork.address("10.244.0.2"), 3000)])
+                }
+                let present = ContradictingConnections(table, nodeAddresses: [])
+                #expect(!found.contains(where: present.contains))
+                try await follow("10.244.0.3", 2) {
+                    #expect(exchange(socket, SOCK_DGRAM, address, 80).server == "b")
+                }
+            }
+        }
+    }
 }
 
 extension ServiceProxy {

@@ -87,8 +87,12 @@ grep -q '+ 10.250.0.1:3000  this node: ready' <<< "$drawing" || fail "no endpoin
 grep -q -- '- 10.250.0.2:3000  node other: not ready' <<< "$drawing" || fail "no endpoint out: $drawing"
 curl --silent --fail http://127.0.0.1:10256/healthz | grep -q '"nodeEligible":true' || fail "not healthy"
 curl --silent --fail http://127.0.0.1:10249/metrics > "$folder/metrics"
-for name in network_programming_duration_seconds_count sync_proxy_rules_duration_seconds_count \
-    sync_proxy_rules_last_timestamp_seconds sync_proxy_rules_last_queued_timestamp_seconds \
+for name in 'network_programming_duration_seconds_count{ip_family="IPv4"}' \
+    'sync_proxy_rules_duration_seconds_count{ip_family="IPv4"}' \
+    'sync_proxy_rules_last_timestamp_seconds{ip_family="IPv4"}' \
+    'sync_proxy_rules_last_queued_timestamp_seconds{ip_family="IPv4"}' \
+    'conntrack_reconciler_sync_duration_seconds_count{ip_family="IPv4"}' \
+    'sync_proxy_rules_no_local_endpoints_total{traffic_policy="external",ip_family="IPv4"}' \
     sync_proxy_rules_endpoint_changes_total sync_proxy_rules_service_changes_total; do
     grep -q "^kubeproxy_$name " "$folder/metrics" || fail "no kubeproxy_$name"
 done

@@ -28,6 +28,9 @@ public struct Planner: Sendable {
     /// The Services of which load balancers ask for the health of this node.
     private(set) var checkedServices: Set<ObjectName> = []
 
+    /// The entries at which connections vanish, since they are for endpoints on this node and there are none.
+    private(set) var dropping: Set<ServiceAddress> = []
+
     /// What has to be looked at by the next `plan()`.
     private var changedServices: Set<ObjectName> = []
     /// Endpoints of Services that were terminating when a slice was last to name them.
@@ -60,6 +63,7 @@ public struct Planner: Sendable {
         touched.hairpins.formUnion(self.table.hairpinAddresses)
         touched.hairpins.formUnion(table.hairpinAddresses)
         self.table = table
+        dropping = Set(table.entries.lazy.filter(\.value.isDropping).map(\.key))
     }
 
     /// The node came into another zone.
@@ -115,7 +119,13 @@ public struct Planner: Sendable {
         for address in touched.entries {
             let old = table.entries[address]
             let new = owners[address].flatMap { forwarding(of: $0, at: address, after: old) }
-            if old != new { changes.entries[address] = .init(old: old, new: new) }
+            guard old != new else { continue }
+            changes.entries[address] = .init(old: old, new: new)
+            if new?.isDropping == true {
+                dropping.insert(address)
+            } else if old?.isDropping == true {
+                dropping.remove(address)
+            }
         }
         for address in touched.serviceAddresses {
             switch (table.serviceAddresses.contains(address), serviceAddressUses[address] != nil) {
@@ -260,6 +270,12 @@ extension Planner {
             result.insert(IPNetwork(host: address))
         }
         return result
+    }
+
+    /// What the owner of an address claims there.
+    func claim(at address: ServiceAddress) -> (ObjectName, AddressClaim)? {
+        guard let owner = owners[address], let claim = claims[owner]?.entries[address] else { return nil }
+        return (owner, claim)
     }
 
     /// What a Service claims, and who has it.

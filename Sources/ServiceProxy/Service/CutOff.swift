@@ -70,14 +70,16 @@ struct ConnectionCutter: Sendable {
 
     init(_ tracking: ConnectionTracking) { self.tracking = tracking }
 
-    /// - Returns: how many there were.
-    func forget(_ stale: StaleConnections) async throws -> Int {
-        try await work { try stale.forget($0) }
+    /// - Returns: how many there were of a family.
+    func forget(_ stale: StaleConnections, _ family: IPAddress.Family) async throws -> Int {
+        try await work { try stale.forget($0, family: family) }
     }
 
-    /// What contradicts the table.
-    func find(_ contradictions: ContradictingConnections) async throws -> [TrackedConnection] {
-        try await work { try contradictions.find($0) }
+    /// What contradicts the table, of a family.
+    func find(
+        _ contradictions: ContradictingConnections, _ family: IPAddress.Family
+    ) async throws -> [TrackedConnection] {
+        try await work { try contradictions.find($0, family: family) }
     }
 
     /// - Returns: how many were still there.

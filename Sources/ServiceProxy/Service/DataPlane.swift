@@ -25,6 +25,13 @@ package struct DataPlane: Sendable {
     /// What the kernel has, as far as is known.
     package var table: ForwardingTable { planner.table }
 
+    /// The families that Services have addresses of.
+    package var families: [IPAddress.Family] { backEnds.map(\.family) }
+    /// The family of which the last transaction was that the kernel refused; nil when it was none of a family.
+    package private(set) var refusedFamily: IPAddress.Family?
+    /// The Service ports that lack an endpoint on this node.
+    package var missingLocalEndpoints: MissingLocalEndpoints { planner.missingLocalEndpoints }
+
     /// Opens the sockets, in `namespace` or else where this process is.
     package static func opened(
         _ configuration: ProxyConfiguration, in namespace: NetworkNamespace?, logger: Logger
@@ -85,10 +92,12 @@ package struct DataPlane: Sendable {
     /// Brings the kernel up to date with what was learnt.
     /// - Returns: what became stale by it.
     package mutating func commit() throws(NetlinkError) -> TableChanges {
+        refusedFamily = nil
         if let wantedRanges { try follow(wantedRanges) }
         let changes = planner.plan()
         isComplete = true
         for index in backEnds.indices {
+            refusedFamily = backEnds[index].family
             if replacing.contains(index) {
                 try monitor.withoutNotices { () throws(NetlinkError) in
                     try backEnds[index].replace(by: planner.table)
@@ -101,6 +110,7 @@ package struct DataPlane: Sendable {
                 try backEnds[index].apply(changes)
             }
         }
+        refusedFamily = nil
         return changes
     }
 

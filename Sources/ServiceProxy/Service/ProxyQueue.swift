@@ -5,6 +5,18 @@ import Synchronization
 /// What the watches have told and the kernel does not reflect yet. Of an object that changes several times while
 /// a transaction is under way only the newest state is kept.
 package final class ProxyQueue: Sendable {
+    /// When a change happened that led to one of an EndpointSlice.
+    package struct Trigger: Sendable, Hashable {
+        package var time: MicroTime
+        /// Of the slice's addresses.
+        package var family: Netlink.IPAddress.Family
+
+        package init(_ time: MicroTime, _ family: Netlink.IPAddress.Family) {
+            self.time = time
+            self.family = family
+        }
+    }
+
     /// What has piled up.
     package struct Batch: Sendable {
         /// The newest facts by name; nil for what is gone.
@@ -15,7 +27,7 @@ package final class ProxyQueue: Sendable {
         /// The zone of the node, if it changed; nil inside when the node names none.
         package var zone: String??
         /// When the changes happened that led to those of EndpointSlices, as far as they say.
-        package var triggers: [MicroTime] = []
+        package var triggers: [Trigger] = []
         /// Up to where the watches have come.
         package var revisions = DataPlaneRevision.Revisions()
 
@@ -45,6 +57,7 @@ package final class ProxyQueue: Sendable {
     /// A Service came or changed.
     package func set(_ service: Service) {
         let facts = ServiceFacts(service)
+        metrics?.skipped(.services, SkippedParts(service, facts))
         change(.services, service.metadata) { batch, name in batch.services[name] = .some(facts) }
     }
 
@@ -56,8 +69,10 @@ package final class ProxyQueue: Sendable {
     /// An EndpointSlice came or changed.
     package func set(_ slice: EndpointSlice) {
         let facts = SliceFacts(slice, nodeName: nodeName)
+        metrics?.skipped(.endpointSlices, SkippedParts(slice, facts))
+        let family: Netlink.IPAddress.Family = slice.addressType == "IPv6" ? .ipv6 : .ipv4
         let trigger = slice.metadata.annotations["endpoints.kubernetes.io/last-change-trigger-time"]
-            .flatMap { MicroTime($0) }
+            .flatMap { MicroTime($0) }.map { Trigger($0, family) }
         change(.endpointSlices, slice.metadata) { batch, name in
             batch.slices[name] = .some(facts)
             if let trigger { batch.triggers.append(trigger) }

@@ -41,6 +41,10 @@ public final class ServiceProxy: Sendable {
         self.queue = queue
         self.clock = clock
         self.logger = logger
+        metrics.show(families: Set(configuration.serviceRanges.map(\.address.family)))
+        metrics.showMissingLocalEndpoints { [weak self] in
+            self?.plane.withLock { $0?.missingLocalEndpoints }
+        }
     }
 
     /// The forwarding table in the kernel.
@@ -68,6 +72,7 @@ public final class ServiceProxy: Sendable {
                 guard let batch = queue.take() else { continue }
                 let start = ContinuousClock.now
                 let changes = try await commit(batch)
+                if batch.ranges != nil { metrics.show(families: plane.withLock { Set($0?.families ?? []) }) }
                 metrics.committed(
                     took: ContinuousClock.now - start, isFull: isFirst || batch.ranges != nil,
                     triggers: isFirst ? [] : batch.triggers)
@@ -90,7 +95,7 @@ public final class ServiceProxy: Sendable {
             do {
                 return try plane.withLock { try $0?.commit() } ?? TableChanges()
             } catch {
-                metrics.failed()
+                metrics.failed(plane.withLock { $0?.refusedFamily })
                 logger.error(
                     "the kernel refused a change of the forwarding table", metadata: ["error": "\(error)"])
             }
@@ -113,9 +118,11 @@ public final class ServiceProxy: Sendable {
                     return plane?.takeUncertainty()
                 }
                 if isUncertain == true { cuts.addUncertainty() }
+                metrics.repaired()
                 logger.warning("somebody else changed the proxy's nftables tables; they were put right again")
             } catch {
                 // The next change of a Service tries again.
+                metrics.repairFailed()
                 logger.error(
                     "somebody else changed the proxy's nftables tables, and they could not be put right",
                     metadata: ["error": "\(error)"])
@@ -147,21 +154,29 @@ public final class ServiceProxy: Sendable {
 
     private func cutOff(_ cut: PendingCut, _ cutter: ConnectionCutter) async throws {
         if !cut.stale.isEmpty {
-            let stale = try plane.withLock { try $0?.forgetClients(of: cut.stale) }
-            let count = try await cutter.forget(stale ?? cut.stale)
-            if count > 0 {
+            let stale = try plane.withLock { try $0?.forgetClients(of: cut.stale) } ?? cut.stale
+            for family in stale.families {
+                let count = try await metrics.reconciling(family) { try await cutter.forget(stale, family) }
+                guard count > 0 else { continue }
                 logger.debug(
-                    "cut off connections to endpoints that are gone", metadata: ["count": "\(count)"])
+                    "cut off connections to endpoints that are gone",
+                    metadata: ["family": "\(family)", "count": "\(count)"])
             }
         }
-        guard cut.isUncertain, let then = try plane.withLock({ try $0?.contradictions() }) else { return }
-        let found = try await cutter.find(then)
-        // An endpoint may have come meanwhile, and have taken a connection.
-        guard !found.isEmpty, let now = try plane.withLock({ try $0?.contradictions() }) else { return }
-        let count = try await cutter.forget(found.filter(now.contains))
-        if count > 0 {
+        guard cut.isUncertain, let table = try plane.withLock({ try $0?.contradictions() }) else { return }
+        for family in table.families {
+            let count = try await metrics.reconciling(family) {
+                let found = try await cutter.find(table, family)
+                // An endpoint may have come meanwhile, and have taken a connection.
+                guard !found.isEmpty, let now = try plane.withLock({ try $0?.contradictions() }) else {
+                    return 0
+                }
+                return try await cutter.forget(found.filter(now.contains))
+            }
+            guard count > 0 else { continue }
             logger.info(
-                "cut off connections that contradict the forwarding table", metadata: ["count": "\(count)"])
+                "cut off connections that contradict the forwarding table",
+                metadata: ["family": "\(family)", "count": "\(count)"])
         }
     }
 

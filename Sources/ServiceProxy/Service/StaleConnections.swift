@@ -120,20 +120,23 @@ package struct StaleConnections: Sendable, Hashable {
         return narrow.count <= 4 ? narrow : wide
     }
 
-    /// Finds them and makes the kernel forget them.
+    /// The families of the connections.
+    package var families: Set<IPAddress.Family> {
+        Set((Set(removed.keys).union(departed.keys).union(begun)).map(\.address.family))
+    }
+
+    /// Finds those of a family and makes the kernel forget them.
     /// - Returns: how many there were.
-    package func forget(_ tracking: ConnectionTracking) throws(NetlinkError) -> Int {
+    package func forget(
+        _ tracking: ConnectionTracking, family: IPAddress.Family = .ipv4
+    ) throws(NetlinkError) -> Int {
         var count = 0
         for question in questions {
-            for family in Set((Set(removed.keys).union(departed.keys).union(begun)).map(\.address.family)) {
-                if let address = question.originalDestination ?? question.replySource,
-                    address.family != family
-                {
-                    continue
-                }
-                count += try tracking.forget(
-                    try tracking.connections(question, family: family).filter(contains))
+            if let address = question.originalDestination ?? question.replySource, address.family != family {
+                continue
             }
+            count += try tracking.forget(
+                try tracking.connections(question, family: family).filter(contains))
         }
         return count
     }
@@ -188,15 +191,18 @@ package struct ContradictingConnections: Sendable {
         return !forwarding.backends.contains(backend) && !connection.isUnderWay
     }
 
-    /// Finds them. The kernel walks its whole table for it, and meanwhile our table may change: what is found is to be
-    /// asked again, of what is true then, before it is forgotten.
-    package func find(_ tracking: ConnectionTracking) throws(NetlinkError) -> [TrackedConnection] {
+    /// The families of the connections.
+    package var families: Set<IPAddress.Family> { Set(table.entries.keys.map(\.address.family)) }
+
+    /// Finds those of a family. The kernel walks its whole table for it, and meanwhile our table may change: what is
+    /// found is to be asked again, of what is true then, before it is forgotten.
+    package func find(
+        _ tracking: ConnectionTracking, family: IPAddress.Family = .ipv4
+    ) throws(NetlinkError) -> [TrackedConnection] {
         var found: [TrackedConnection] = []
-        for family in Set(table.entries.keys.map(\.address.family)) {
-            for transport in Set(table.entries.keys.map(\.transportProtocol)) {
-                let filter = ConnectionFilter(unfinished: transport)
-                found += try tracking.connections(filter, family: family).filter(contains)
-            }
+        for transport in Set(table.entries.keys.map(\.transportProtocol)) {
+            let filter = ConnectionFilter(unfinished: transport)
+            found += try tracking.connections(filter, family: family).filter(contains)
         }
         return found
     }

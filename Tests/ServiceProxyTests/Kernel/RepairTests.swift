@@ -3,6 +3,7 @@ import KubernetesAPI
 import Logging
 import Netlink
 import ServiceProxy
+import Telemetry
 import Testing
 
 /// Somebody else lays hands on the proxy's tables, and nothing of a Service changes.
@@ -38,9 +39,10 @@ struct RepairTests {
     @Test(.timeLimit(.minutes(5)), arguments: Harm.allCases) func itIsPutRightAtOnce(_ harm: Harm)
         async throws
     {
+        let registry = MetricRegistry()
         let proxy = ServiceProxy(
             configuration, queue: queue, namespace: network.node, clock: ContinuousClock(),
-            logger: Logger(label: "test"))
+            metrics: ProxyMetrics(registry), logger: Logger(label: "test"))
         let entry = ServiceAddress(PrivateNetwork.address("10.96.0.42"), .tcp, 80)
         let backend = Backend(PrivateNetwork.address("10.244.0.2"), 3000)
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -69,6 +71,8 @@ struct RepairTests {
                 await Task.yield()
             }
             #expect(try vandal.comment(of: form.table) == form.comment)
+            // It is counted once it is done.
+            while registry.text().contains("\nswiftlet_proxy_table_repairs_total 0\n") { await Task.yield() }
             group.cancelAll()
         }
     }

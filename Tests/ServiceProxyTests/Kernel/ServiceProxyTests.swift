@@ -3,6 +3,7 @@ import KubernetesAPI
 import Logging
 import Netlink
 import ServiceProxy
+import Telemetry
 import Testing
 
 /// The whole proxy, fed as watches feed it, in a network namespace.
@@ -150,11 +151,12 @@ struct ServiceProxyTests {
         var service = service(1)
         service.spec.ports[0].protocol = "UDP"
         let udp = service
-        func follow(_ endpoint: String, _ revision: Int, _ body: () async throws -> Void) async throws {
+        func follow(_ endpoint: String, _ revision: Int, _ body: (String) async throws -> Void) async throws {
             let queue = ProxyQueue(nodeName: "node")
+            let registry = MetricRegistry()
             let proxy = ServiceProxy(
                 configuration, queue: queue, namespace: network.node, clock: ContinuousClock(),
-                logger: Logger(label: "test"))
+                metrics: ProxyMetrics(registry), logger: Logger(label: "test"))
             try await running(proxy) {
                 queue.set(udp)
                 queue.complete(.services, revision: "1")
@@ -163,13 +165,13 @@ struct ServiceProxyTests {
                 queue.set(slice)
                 queue.complete(.endpointSlices, revision: "\(revision)")
                 await proxy.revision.wait(for: UInt64(revision), .settled)
-                try await body()
+                try await body(registry.text())
             }
         }
         let address = PrivateNetwork.address("10.96.0.42")
         try await a.serve(in: first) {
             try await b.serve(in: second) { () async throws in
-                try await follow("10.244.0.2", 1) {
+                try await follow("10.244.0.2", 1) { _ in
                     #expect(exchange(socket, SOCK_DGRAM, address, 80).server == "a")
                 }
                 // The table changes without a proxy: no change of it tells the next one what became stale.
@@ -190,8 +192,10 @@ struct ServiceProxyTests {
                 }
                 let present = ContradictingConnections(table, nodeAddresses: [])
                 #expect(!found.contains(where: present.contains))
-                try await follow("10.244.0.3", 2) {
+                try await follow("10.244.0.3", 2) { metrics in
                     #expect(exchange(socket, SOCK_DGRAM, address, 80).server == "b")
+                    let count = "kubeproxy_conntrack_reconciler_deleted_entries_total"
+                    #expect(metrics.contains("\n" + count + "{ip_family=\"IPv4\"} 1\n"))
                 }
             }
         }

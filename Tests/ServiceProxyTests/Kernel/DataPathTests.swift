@@ -54,6 +54,36 @@ struct DataPathTests {
         }
     }
 
+    /// A client and two pods behind a Service, of which the first pod is the endpoint.
+    private final class Stage {
+        let network: PrivateNetwork
+        var proxy: Proxy
+        let tracking: ConnectionTracking
+        let client: NetworkNamespace
+        let first: NetworkNamespace
+        let second: NetworkNamespace
+        let service = PrivateNetwork.address(DataPathTests.service)
+        private let kind: __socket_type
+
+        init(_ transport: TransportProtocol = .tcp) async throws {
+            kind = transport == .udp ? SOCK_DGRAM : SOCK_STREAM
+            network = try await PrivateNetwork()
+            proxy = try await Proxy(network)
+            tracking = try await ConnectionTracking(in: network.node)
+            client = try await network.addPod("10.244.0.9")
+            first = try await network.addPod("10.244.0.2")
+            second = try await network.addPod("10.244.0.3")
+            _ = try proxy.setEndpoints(["10.244.0.2"], transport)
+        }
+
+        /// In the first pod a server called a answers while `body` runs, in the second one called b.
+        func serve(_ body: () async throws -> Void) async throws {
+            let a = try await NamedServer("a", in: first, kind, port: 3000)
+            let b = try await NamedServer("b", in: second, kind, port: 3000)
+            try await a.serve(in: first) { try await b.serve(in: second, while: body) }
+        }
+    }
+
     @Test func connectionsReachTheEndpointsAndSpread() async throws {
         let network = try await PrivateNetwork()
         var proxy = try await Proxy(network)
@@ -140,85 +170,57 @@ struct DataPathTests {
     }
 
     @Test func newConnectionsFollowTheEndpoints() async throws {
-        let network = try await PrivateNetwork()
-        var proxy = try await Proxy(network)
-        let client = try await network.addPod("10.244.0.9")
-        let first = try await network.addPod("10.244.0.2")
-        let second = try await network.addPod("10.244.0.3")
-        let a = try await NamedServer("a", in: first, port: 3000)
-        let b = try await NamedServer("b", in: second, port: 3000)
-        try await a.serve(in: first) {
-            try await b.serve(in: second) { () async throws in
-                for (endpoints, expected) in [
-                    (["10.244.0.2"], ["a"]), (["10.244.0.3"], ["b"]),
-                    (["10.244.0.2", "10.244.0.3"], ["a", "b"]),
-                    (["10.244.0.2"], ["a"]), ([], []), (["10.244.0.3"], ["b"]),
-                ] as [([String], Set<String>)] {
-                    _ = try proxy.setEndpoints(endpoints)
-                    let outcomes = try await client.attempt(Self.service, port: 80, times: 40)
-                    #expect(Set(outcomes.compactMap(\.server)) == expected, "with endpoints \(endpoints)")
-                    #expect(outcomes.allSatisfy { $0.server != nil } == !expected.isEmpty)
-                }
+        let stage = try await Stage()
+        try await stage.serve {
+            for (endpoints, expected) in [
+                (["10.244.0.2"], ["a"]), (["10.244.0.3"], ["b"]),
+                (["10.244.0.2", "10.244.0.3"], ["a", "b"]),
+                (["10.244.0.2"], ["a"]), ([], []), (["10.244.0.3"], ["b"]),
+            ] as [([String], Set<String>)] {
+                _ = try stage.proxy.setEndpoints(endpoints)
+                let outcomes = try await stage.client.attempt(Self.service, port: 80, times: 40)
+                #expect(Set(outcomes.compactMap(\.server)) == expected, "with endpoints \(endpoints)")
+                #expect(outcomes.allSatisfy { $0.server != nil } == !expected.isEmpty)
             }
         }
     }
 
     @Test func flowsToAnEndpointThatLeftMoveOn() async throws {
-        let network = try await PrivateNetwork()
-        var proxy = try await Proxy(network)
-        let tracking = try await ConnectionTracking(in: network.node)
-        let client = try await network.addPod("10.244.0.9")
-        let first = try await network.addPod("10.244.0.2")
-        let second = try await network.addPod("10.244.0.3")
-        let a = try await NamedServer("a", in: first, SOCK_DGRAM, port: 3000)
-        let b = try await NamedServer("b", in: second, SOCK_DGRAM, port: 3000)
-        _ = try proxy.setEndpoints(["10.244.0.2"], .udp)
-        let socket = try await client.run { clientSocket(SOCK_DGRAM) }
+        let stage = try await Stage(.udp)
+        let socket = try await stage.client.run { clientSocket(SOCK_DGRAM) }
         defer { close(socket) }
-        let service = PrivateNetwork.address(Self.service)
-        try await a.serve(in: first) {
-            try await b.serve(in: second) { () async throws in
-                #expect(exchange(socket, SOCK_DGRAM, service, 80).server == "a")
-                let changes = try proxy.setEndpoints(["10.244.0.3"], .udp)
-                // The same socket, so the same flow: connection tracking still holds it to the old endpoint.
-                #expect(exchange(socket, SOCK_DGRAM, service, 80).server == "a")
-                let stale = StaleConnections(changes)
-                #expect(try stale.forget(tracking) == 1)
-                #expect(exchange(socket, SOCK_DGRAM, service, 80).server == "b")
-                #expect(try stale.forget(tracking) == 0)
-            }
+        try await stage.serve {
+            #expect(exchange(socket, SOCK_DGRAM, stage.service, 80).server == "a")
+            let changes = try stage.proxy.setEndpoints(["10.244.0.3"], .udp)
+            // The same socket, so the same flow: connection tracking still holds it to the old endpoint.
+            #expect(exchange(socket, SOCK_DGRAM, stage.service, 80).server == "a")
+            let stale = StaleConnections(changes)
+            #expect(try stale.forget(stage.tracking) == 1)
+            #expect(exchange(socket, SOCK_DGRAM, stage.service, 80).server == "b")
+            #expect(try stale.forget(stage.tracking) == 0)
         }
     }
 
     @Test func forgettingSparesAConnectionThatCameInPlaceOfAnother() async throws {
-        let network = try await PrivateNetwork()
-        var proxy = try await Proxy(network)
-        let tracking = try await ConnectionTracking(in: network.node)
-        let client = try await network.addPod("10.244.0.9")
-        let first = try await network.addPod("10.244.0.2")
-        let second = try await network.addPod("10.244.0.3")
-        let a = try await NamedServer("a", in: first, SOCK_DGRAM, port: 3000)
-        let b = try await NamedServer("b", in: second, SOCK_DGRAM, port: 3000)
-        _ = try proxy.setEndpoints(["10.244.0.2"], .udp)
-        let socket = try await client.run { clientSocket(SOCK_DGRAM) }
+        let stage = try await Stage(.udp)
+        let tracking = stage.tracking
+        let socket = try await stage.client.run { clientSocket(SOCK_DGRAM) }
         defer { close(socket) }
-        let service = PrivateNetwork.address(Self.service)
-        try await a.serve(in: first) {
-            try await b.serve(in: second) { () async throws in
-                #expect(exchange(socket, SOCK_DGRAM, service, 80).server == "a")
-                // What is to be forgotten was looked up; meanwhile the client uses the port for a new connection.
-                let old = try tracking.connections(.init(replySource: IPAddress("10.244.0.2")))
-                #expect(old.count == 1)
-                #expect(try StaleConnections(proxy.setEndpoints(["10.244.0.3"], .udp)).forget(tracking) == 1)
-                #expect(exchange(socket, SOCK_DGRAM, service, 80).server == "b")
-                #expect(try tracking.forget(old) == 0)
-                #expect(try tracking.connections(.init(replySource: IPAddress("10.244.0.3"))).count == 1)
-                // All that lead to one place, and no others.
-                try tracking.forget(ConnectionFilter(replySource: IPAddress("10.244.0.2")))
-                #expect(try tracking.connections(.init(replySource: IPAddress("10.244.0.3"))).count == 1)
-                try tracking.forget(ConnectionFilter(replySource: IPAddress("10.244.0.3")))
-                #expect(try tracking.connections(.init(replySource: IPAddress("10.244.0.3"))).isEmpty)
-            }
+        try await stage.serve {
+            #expect(exchange(socket, SOCK_DGRAM, stage.service, 80).server == "a")
+            // What is to be forgotten was looked up; meanwhile the client uses the port for a new connection.
+            let old = try tracking.connections(.init(replySource: IPAddress("10.244.0.2")))
+            #expect(old.count == 1)
+            let stale = StaleConnections(try stage.proxy.setEndpoints(["10.244.0.3"], .udp))
+            #expect(try stale.forget(tracking) == 1)
+            #expect(exchange(socket, SOCK_DGRAM, stage.service, 80).server == "b")
+            #expect(try tracking.forget(old) == 0)
+            #expect(try tracking.connections(.init(replySource: IPAddress("10.244.0.3"))).count == 1)
+            // All that lead to one place, and no others.
+            try tracking.forget(ConnectionFilter(replySource: IPAddress("10.244.0.2")))
+            #expect(try tracking.connections(.init(replySource: IPAddress("10.244.0.3"))).count == 1)
+            try tracking.forget(ConnectionFilter(replySource: IPAddress("10.244.0.3")))
+            #expect(try tracking.connections(.init(replySource: IPAddress("10.244.0.3"))).isEmpty)
         }
     }
 
@@ -282,19 +284,14 @@ struct DataPathTests {
 
     /// The client has closed, its pod died before it did, and the client's port is used again.
     @Test func aPortOfAConnectionToADeadPodCanBeUsedAgain() async throws {
-        let network = try await PrivateNetwork()
-        var proxy = try await Proxy(network)
-        let tracking = try await ConnectionTracking(in: network.node)
-        let client = try await network.addPod("10.244.0.9")
-        let first = try await network.addPod("10.244.0.2")
-        let second = try await network.addPod("10.244.0.3")
-        let listener = try await NamedServer("a", in: first, port: 3000)
+        let stage = try await Stage()
+        defer { withExtendedLifetime(stage) {} }
+        let (network, tracking) = (stage.network, stage.tracking)
+        let listener = try await NamedServer("a", in: stage.first, port: 3000)
         defer { close(listener.descriptor) }
-        let b = try await NamedServer("b", in: second, port: 3000)
-        _ = try proxy.setEndpoints(["10.244.0.2"])
-        let service = PrivateNetwork.address(Self.service)
-        let old = try await client.run { Self.socket(boundTo: 4000) }
-        try #require(withSocketAddress(service, 80) { connect(old, $0, $1) } == 0)
+        let b = try await NamedServer("b", in: stage.second, port: 3000)
+        let old = try await stage.client.run { Self.socket(boundTo: 4000) }
+        try #require(withSocketAddress(stage.service, 80) { connect(old, $0, $1) } == 0)
         let accepted = try Self.accepted(by: listener.descriptor)
         #expect(shutdown(old, Int32(SHUT_WR)) == 0)
         var byte: UInt8 = 0
@@ -312,14 +309,15 @@ struct DataPathTests {
         try network.routes.setLink(clients.index, up: true)
         try network.routes.setRoute(
             Route(IPNetwork(host: PrivateNetwork.address("10.244.0.9")), link: clients.index))
-        let going = StaleConnections(try proxy.setEndpoints(["10.244.0.3"], terminating: ["10.244.0.2"]))
+        let going = StaleConnections(
+            try stage.proxy.setEndpoints(["10.244.0.3"], terminating: ["10.244.0.2"]))
         #expect(try going.forget(tracking) == 0)
-        let gone = StaleConnections(try proxy.setEndpoints(["10.244.0.3"]))
+        let gone = StaleConnections(try stage.proxy.setEndpoints(["10.244.0.3"]))
         #expect(try gone.forget(tracking) == 1)
-        try await b.serve(in: second) { () async throws in
-            let again = try await client.run { Self.socket(boundTo: 4000) }
+        try await b.serve(in: stage.second) { () async throws in
+            let again = try await stage.client.run { Self.socket(boundTo: 4000) }
             defer { close(again) }
-            #expect(exchange(again, SOCK_STREAM, service, 80).server == "b")
+            #expect(exchange(again, SOCK_STREAM, stage.service, 80).server == "b")
         }
     }
 
@@ -343,25 +341,20 @@ struct DataPathTests {
     }
 
     @Test func establishedConnectionsLiveOn() async throws {
-        let network = try await PrivateNetwork()
-        var proxy = try await Proxy(network)
-        let tracking = try await ConnectionTracking(in: network.node)
-        let client = try await network.addPod("10.244.0.9")
-        let pod = try await network.addPod("10.244.0.2")
-        _ = try proxy.setEndpoints(["10.244.0.2"])
-        let listener = try await NamedServer("a", in: pod, port: 3000)
+        let stage = try await Stage()
+        defer { withExtendedLifetime(stage) {} }
+        let listener = try await NamedServer("a", in: stage.first, port: 3000)
         defer { close(listener.descriptor) }
-        let socket = try await client.run { clientSocket(SOCK_STREAM) }
+        let socket = try await stage.client.run { clientSocket(SOCK_STREAM) }
         defer { close(socket) }
-        let service = PrivateNetwork.address(Self.service)
-        try #require(withSocketAddress(service, 80) { connect(socket, $0, $1) } == 0)
+        try #require(withSocketAddress(stage.service, 80) { connect(socket, $0, $1) } == 0)
         let accepted = try Self.accepted(by: listener.descriptor)
         defer { close(accepted) }
         // The endpoint goes, the proxy restarts, even its table is made anew.
-        let stale = StaleConnections(try proxy.setEndpoints([]))
-        #expect(try stale.forget(tracking) == 0)
-        try proxy.backEnd.cleanUp()
-        proxy = try await Proxy(network)
+        let stale = StaleConnections(try stage.proxy.setEndpoints([]))
+        #expect(try stale.forget(stage.tracking) == 0)
+        try stage.proxy.backEnd.cleanUp()
+        stage.proxy = try await Proxy(stage.network)
         for text in ["one", "two"] {
             #expect(send(socket, text, 3, Int32(MSG_NOSIGNAL)) == 3)
             var buffer = [UInt8](repeating: 0, count: 3)

@@ -137,75 +137,129 @@ struct KernelTests {
         #expect(error.refusal == ERESTART)
     }
 
-    @Test func trackedConnectionsAreFoundAndForgotten() async throws {
-        let namespace = try await NetworkNamespace.make()
-        let kernel = try await RouteSocket(in: namespace)
-        let loopback = try #require(try kernel.link(named: "lo"))
-        try kernel.setLink(loopback.index, up: true)
+    @Test(arguments: [("127.0.0.1", "127.0.0.2"), ("fd00::1", "fd00::2")])
+    func trackedConnectionsAreFoundAndForgotten(of address: String, besides other: String) async throws {
+        let address = try #require(IPAddress(address))
+        let other = try #require(IPAddress(other))
+        let family = address.family
+        let namespace = try await trackingNamespace(with: [address, other])
+        let port = try await namespace.run { () throws -> UInt16 in
+            _ = try sendToItself(other)
+            return try sendToItself(address)
+        }
+        let tracking = try await ConnectionTracking(in: namespace)
+        let wanted = ConnectionFilter(
+            originalDestination: address, originalDestinationPort: port, transportProtocol: 17,
+            replySource: address)
+        let found = try tracking.connections(wanted, family: family)
+        #expect(found.map(\.original.destinationPort) == [port])
+        #expect(found.first?.isHalfOpen == false)
+        var unlike = wanted
+        unlike.transportProtocol = 6
+        #expect(try tracking.connections(unlike, family: family).isEmpty)
+        unlike = wanted
+        unlike.replySource = other
+        #expect(try tracking.connections(unlike, family: family).isEmpty)
+        unlike = wanted
+        unlike.isAnswered = true
+        #expect(try tracking.connections(unlike, family: family).isEmpty)
+        unlike.isAnswered = false
+        #expect(try tracking.connections(unlike, family: family).count == 1)
+        #expect(try tracking.current(found).map(\.original) == found.map(\.original))
+        #expect(try tracking.forget(found) == 1)
+        #expect(try tracking.connections(wanted, family: family).isEmpty)
+        #expect(try tracking.forget(found) == 0)
+        #expect(try tracking.current(found).isEmpty)
+    }
+
+    @Test(arguments: [("127.0.0.1", "127.0.0.2"), ("fd00::1", "fd00::2")])
+    func onlyAnAddresssConnectionsAreForgotten(_ address: String, besides other: String) async throws {
+        let addresses = try [address, other].map { try #require(IPAddress($0)) }
+        let family = addresses[0].family
+        let namespace = try await trackingNamespace(with: addresses)
+        try await namespace.run { for address in addresses { _ = try sendToItself(address) } }
+        let tracking = try await ConnectionTracking(in: namespace)
+        func tracked() throws -> Set<IPAddress> {
+            Set(
+                try tracking.connections(ConnectionFilter(transportProtocol: 17), family: family).map(
+                    \.reply.source))
+        }
+        #expect(try tracked() == Set(addresses))
+        try tracking.forget(ConnectionFilter(replySource: addresses[0]), family: family)
+        #expect(try tracked() == [addresses[1]])
+    }
+}
+
+/// A network namespace in which connections between these addresses are tracked.
+private func trackingNamespace(with addresses: [IPAddress]) async throws -> NetworkNamespace {
+    let namespace = try await NetworkNamespace.make()
+    let kernel = try await RouteSocket(in: namespace)
+    let loopback = try #require(try kernel.link(named: "lo"))
+    try kernel.setLink(loopback.index, up: true)
+    let nftables = try await NftablesSocket(in: namespace)
+    for address in addresses {
+        // All of 127.0.0.0/8 is there.
+        if address.family == .ipv6 {
+            let network = try #require(IPNetwork(address, prefixLength: 128))
+            try kernel.addAddress(InterfaceAddress(network, link: loopback.index))
+        }
         // Connections are tracked only once somebody's rule needs it.
-        let nftables = try await NftablesSocket(in: namespace)
-        var transaction = NftablesTransaction(TableName(.ipv4, "test"))
+        var transaction = NftablesTransaction(
+            TableName(address.family == .ipv4 ? .ipv4 : .ipv6, "test-\(address)"))
         transaction.addTable()
         transaction.addChain("nat", hook: .translateOwnDestination)
         transaction.addRule(to: "nat", [.connection(.status, into: .word(0))])
         try nftables.commit(transaction)
-        let port = try await namespace.run { () throws -> UInt16 in
-            let receiver = try udpSocket()
-            let sender = try udpSocket()
-            defer {
-                close(receiver)
-                close(sender)
-            }
-            var address = sockaddr_in()
-            var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-            withUnsafeMutablePointer(to: &address) { pointer in
-                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    _ = getsockname(receiver, $0, &length)
-                }
-            }
-            withUnsafePointer(to: address) { pointer in
-                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    _ = sendto(sender, "x", 1, 0, $0, length)
-                }
-            }
-            return UInt16(bigEndian: address.sin_port)
-        }
-        let tracking = try await ConnectionTracking(in: namespace)
-        let loopbackAddress = IPAddress("127.0.0.1")
-        let wanted = ConnectionFilter(
-            originalDestination: loopbackAddress, originalDestinationPort: port, transportProtocol: 17,
-            replySource: loopbackAddress)
-        let found = try tracking.connections(wanted)
-        #expect(found.map(\.original.destinationPort) == [port])
-        #expect(found.first?.isHalfOpen == false)
-        var other = wanted
-        other.transportProtocol = 6
-        #expect(try tracking.connections(other).isEmpty)
-        other = wanted
-        other.replySource = IPAddress("127.0.0.2")
-        #expect(try tracking.connections(other).isEmpty)
-        other = wanted
-        other.isAnswered = true
-        #expect(try tracking.connections(other).isEmpty)
-        other.isAnswered = false
-        #expect(try tracking.connections(other).count == 1)
-        #expect(try tracking.current(found).map(\.original) == found.map(\.original))
-        #expect(try tracking.forget(found) == 1)
-        #expect(try tracking.connections(wanted).isEmpty)
-        #expect(try tracking.forget(found) == 0)
-        #expect(try tracking.current(found).isEmpty)
     }
+    return namespace
 }
 
-/// A UDP socket bound to a free port of 127.0.0.1.
-private func udpSocket() throws -> Int32 {
-    let descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-    let result = withUnsafePointer(to: &address) { pointer in
-        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-            bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+/// Sends a datagram to the address and from it.
+/// - Returns: the port that it was sent to.
+private func sendToItself(_ address: IPAddress) throws -> UInt16 {
+    let receiver = try udpSocket(address)
+    let sender = try udpSocket(address)
+    defer {
+        close(receiver)
+        close(sender)
+    }
+    var name = sockaddr_storage()
+    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+    let port = withUnsafeMutablePointer(to: &name) { pointer in
+        _ = pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(receiver, $0, &length) }
+        // The port has the same place in both families.
+        return pointer.withMemoryRebound(to: sockaddr_in.self, capacity: 1) {
+            UInt16(bigEndian: $0.pointee.sin_port)
+        }
+    }
+    // The first moments of an IPv6 address lose what is sent to it.
+    var arrival = pollfd(fd: receiver, events: Int16(POLLIN), revents: 0)
+    for _ in 0..<400 {
+        withUnsafePointer(to: name) { pointer in
+            _ = pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                sendto(sender, "x", 1, 0, $0, length)
+            }
+        }
+        if poll(&arrival, 1, 50) == 1 { return port }
+    }
+    throw Lost()
+}
+
+private struct Lost: Error {}
+
+/// A UDP socket bound to a free port of an address.
+private func udpSocket(_ address: IPAddress) throws -> Int32 {
+    let isIPv4 = address.family == .ipv4
+    let descriptor = socket(isIPv4 ? AF_INET : AF_INET6, Int32(SOCK_DGRAM.rawValue), 0)
+    var name = sockaddr_storage()
+    let result = withUnsafeMutablePointer(to: &name) { pointer in
+        let bytes = UnsafeMutableRawPointer(pointer)
+        pointer.pointee.ss_family = sa_family_t(isIPv4 ? AF_INET : AF_INET6)
+        // Behind family and port, and over IPv6 the flow label.
+        bytes.advanced(by: isIPv4 ? 4 : 8).copyMemory(from: address.bytes, byteCount: address.bytes.count)
+        let size = isIPv4 ? MemoryLayout<sockaddr_in>.size : MemoryLayout<sockaddr_in6>.size
+        return pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+            bind(descriptor, $0, socklen_t(size))
         }
     }
     try #require(result == 0)

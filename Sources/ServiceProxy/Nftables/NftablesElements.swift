@@ -7,11 +7,22 @@ extension NftablesForm {
         _ address: ServiceAddress, _ forwarding: Forwarding, _ group: EndpointGroup
     ) -> Verdict? {
         guard let destination = group == .inside ? forwarding.inside : forwarding.outside else { return nil }
-        switch destination {
-        case .spread: return .goto(PickChain(address, forwarding, group)?.name ?? refuse)
-        case .refuse: return .goto(refuse)
-        case .drop: return .drop
-        }
+        if destination == .drop { return .drop }
+        if hasCount(forwarding, group) { return .goto(address.isNodePort ? nodeSpread : spread) }
+        return .goto(PickChain(address, forwarding, group)?.name ?? refuse)
+    }
+
+    /// Whether one side of an entry has so few endpoints, or none, that a change of their number changes no verdict.
+    private static func hasCount(_ forwarding: Forwarding, _ group: EndpointGroup) -> Bool {
+        group == .inside && forwarding.affinity == nil && forwarding.inside != .drop
+            && forwarding.inside.backends.count <= counted.upperBound
+    }
+
+    /// What is in `counts` for an entry.
+    static func count(_ forwarding: Forwarding) -> Int? {
+        let count = forwarding.inside.backends.count
+        guard hasCount(forwarding, .inside), counted.contains(count) else { return nil }
+        return count
     }
 
     /// The elements of all sets for this family's part of a table.
@@ -97,6 +108,9 @@ extension NftablesForm {
         switch verdict {
         case .drop: destination = .drop
         case .goto(Self.refuse): destination = .refuse
+        case .goto(Self.spread), .goto(Self.nodeSpread):
+            let backends = (0..<slots.count).compactMap { slots[UInt32(truncatingIfNeeded: $0)] }
+            destination = backends.isEmpty ? .refuse : .spread(backends)
         case .goto(let name):
             guard let pick = PickChain(name: name), pick.count == slots.count else { return false }
             let backends = (0..<pick.count).compactMap { slots[UInt32(truncatingIfNeeded: $0)] }
@@ -167,6 +181,16 @@ package struct ElementOperations: Sendable, Hashable {
             address, change, .inside, address.isNodePort ? NftablesForm.nodeServices : NftablesForm.services)
         changeSide(
             address, change, .outside, address.isNodePort ? NftablesForm.nodeOutside : NftablesForm.outside)
+        let (oldCount, newCount) = (
+            change.old.flatMap(NftablesForm.count), change.new.flatMap(NftablesForm.count)
+        )
+        if oldCount != newCount {
+            let key = NftablesForm.key(address)
+            if oldCount != nil { remove(key, from: NftablesForm.counts) }
+            if let newCount {
+                add(SetElement(key, .data(NftablesForm.data(count: newCount))), to: NftablesForm.counts)
+            }
+        }
         if address.isNodePort, (change.old == nil) != (change.new == nil) {
             let key = NftablesForm.nodePortKey(address)
             if change.old != nil {

@@ -5,12 +5,18 @@ import Netlink
 /// Everything that grows is in flat maps, so neither a packet's way nor a change gets longer when there are more
 /// Services. Chains exist per distinct number of endpoints, not per Service:
 ///
-///     map services  { address . protocol . port : verdict }                  # goto pick3 | goto refuse | drop
+///     map services  { address . protocol . port : verdict }                  # goto spread | goto pick7 | drop
 ///     map outside   { address . protocol . port : verdict }                  # for clients elsewhere, where it differs
 ///     map node-services { protocol . port : verdict }                        # the same for ports of the node,
 ///     map node-outside  { protocol . port : verdict }                        # at whichever of its addresses
+///     map counts    { address . protocol . port : number }                   # of endpoints, from 2 to 6
 ///     map endpoints { address . protocol . port . slot : address . port }
+///     chain spread  { counts == 2 goto pick2; …; dnat to slot 0, looked up in endpoints; goto refuse }
 ///     chain pick3   { dnat to address . protocol . port . random number below 3, looked up in endpoints; … }
+///
+/// What a Service with few endpoints leads to never changes: how many it has is in a map of its own. For the kernel
+/// looks at all elements of all maps with verdicts whenever one comes, so that a change which brings one costs the more
+/// the more Services there are. (Larger numbers would make the chain `spread` longer for everybody.)
 ///
 /// Ports of the node have the unspecified address in the other keys. They have maps of their own for verdicts because
 /// the kernel looks at all elements of such a map whenever one comes, once for each rule of a hook that looks into it:
@@ -32,7 +38,7 @@ package struct NftablesForm: Sendable, Hashable {
     /// Says which form the table has. A table with another comment was made by another version or for other
     /// ranges, and is replaced whole.
     package var comment: String {
-        "Swiftlet service proxy, form 5, "
+        "Swiftlet service proxy, form 6, "
             + configuration.serviceRanges.map(\.description).joined(separator: " ")
     }
 
@@ -41,6 +47,7 @@ package struct NftablesForm: Sendable, Hashable {
     package static let outside = "outside"
     package static let nodeServices = "node-services"
     package static let nodeOutside = "node-outside"
+    package static let counts = "counts"
     package static let endpoints = "endpoints"
     package static let serviceAddresses = "service-addresses"
     package static let nodeLocal = "node-local"
@@ -52,8 +59,13 @@ package struct NftablesForm: Sendable, Hashable {
     package static let members = "members"
     package static let affinity = "affinity"
     package static let refuse = "refuse"
+    package static let spread = "spread"
+    package static let nodeSpread = "spread-node"
     package static let checkSource = "check-source"
     package static let ownNode = "to-this-node"
+
+    /// The numbers of endpoints that are in `counts`.
+    package static let counted = 2...6
 
     private var addressType: DataType { family == .ipv4 ? .ipv4Address : .ipv6Address }
 
@@ -67,6 +79,7 @@ package struct NftablesForm: Sendable, Hashable {
         affinity.size = 1 << 20
         return [
             SetDeclaration(Self.endpoints, key: entry + [.mark], value: .data([addressType, .port])),
+            SetDeclaration(Self.counts, key: entry, value: .data([.port])),
             SetDeclaration(Self.services, key: entry, value: .verdict),
             SetDeclaration(Self.outside, key: entry, value: .verdict),
             SetDeclaration(Self.nodeServices, key: nodePort, value: .verdict),
@@ -102,17 +115,26 @@ package struct NftablesForm: Sendable, Hashable {
         [
             Chain(name: Self.refuse, hook: nil, rules: refuseRules),
             checkSourceChain([]),
-            Chain(name: Self.ownNode, hook: nil, rules: nodePortRules(isOwn: false)),
-            Chain(name: "prerouting", hook: .translateDestination, rules: dispatchRules(isOwn: false)),
-            Chain(name: "output", hook: .translateOwnDestination, rules: dispatchRules(isOwn: true)),
-            Chain(
-                name: "postrouting", hook: .translateSource, rules: masqueradeRules,
-                comments: masqueradeComments),
-            Chain(name: "remember", hook: .beforeSourceTranslation, rules: rememberRules),
-            Chain(name: "remember-here", hook: .beforeOwnSourceTranslation, rules: rememberRules),
-            Chain(name: "loopback-out", hook: .beforeTrackingOwn, rules: leaveLoopbackRules),
-            Chain(name: "loopback-in", hook: .afterTranslation, rules: enterLoopbackRules),
         ]
+            + [false, true].flatMap { isNodePort in
+                let picks = Self.counted.map { PickChain($0, isNodePort: isNodePort) }
+                return picks.map { chain(.pick($0)) } + [
+                    Chain(
+                        name: isNodePort ? Self.nodeSpread : Self.spread, hook: nil, rules: spreadRules(picks)
+                    )
+                ]
+            } + [
+                Chain(name: Self.ownNode, hook: nil, rules: nodePortRules(isOwn: false)),
+                Chain(name: "prerouting", hook: .translateDestination, rules: dispatchRules(isOwn: false)),
+                Chain(name: "output", hook: .translateOwnDestination, rules: dispatchRules(isOwn: true)),
+                Chain(
+                    name: "postrouting", hook: .translateSource, rules: masqueradeRules,
+                    comments: masqueradeComments),
+                Chain(name: "remember", hook: .beforeSourceTranslation, rules: rememberRules),
+                Chain(name: "remember-here", hook: .beforeOwnSourceTranslation, rules: rememberRules),
+                Chain(name: "loopback-out", hook: .beforeTrackingOwn, rules: leaveLoopbackRules),
+                Chain(name: "loopback-in", hook: .afterTranslation, rules: enterLoopbackRules),
+            ]
     }
 
     /// The rules of a chain that entries share.

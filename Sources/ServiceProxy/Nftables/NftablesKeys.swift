@@ -45,6 +45,12 @@ extension NftablesForm {
         return data
     }
 
+    /// The value in `counts`. Its type is that of ports, since `nft` shows numbers of that type as they are.
+    static func data(count: Int) -> [UInt8] {
+        let number = UInt16(clamping: count)
+        return [UInt8(truncatingIfNeeded: number >> 8), UInt8(truncatingIfNeeded: number)]
+    }
+
     private static func append(
         _ transport: TransportProtocol, _ port: UInt16, to bytes: inout [UInt8]
     ) {

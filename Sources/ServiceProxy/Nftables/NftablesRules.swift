@@ -136,6 +136,35 @@ extension NftablesForm {
         } + [[.verdict(.drop)]]
     }
 
+    /// Where connections to an entry with few endpoints go. A packet that meets the entry before a transaction and its
+    /// number of endpoints after it may find none of the numbers; the first slot is there as long as there are endpoints.
+    func spreadRules(_ picks: [PickChain]) -> [[Expression]] {
+        let isNodePort = picks.contains(where: \.isNodePort)
+        let number = Register.word(words + 2)
+        return picks.map { pick in
+            // ip daddr . meta l4proto . th dport map @counts 3 goto pick3
+            loadEntry(isNodePort: isNodePort) + [
+                .lookup(Self.counts, key: .word(0), into: number),
+                .compare(number, .equal, Self.data(count: pick.count)),
+                .verdict(.goto(pick.name)),
+            ]
+        } + [
+            // dnat ip to ip daddr . meta l4proto . th dport . 0 map @endpoints
+            pickRule(.constant(Self.hostOrder(0), into: number), isNodePort: isNodePort),
+            // goto refuse
+            [.verdict(.goto(Self.refuse))],
+        ]
+    }
+
+    /// `dnat ip to ip daddr . meta l4proto . th dport . SLOT map @endpoints`
+    private func pickRule(_ slot: Expression, isNodePort: Bool) -> [Expression] {
+        let (address, port) = (Register.word(words + 2), Register.word(words * 2 + 2))
+        return loadEntry(isNodePort: isNodePort) + [
+            slot, .lookup(Self.endpoints, key: .word(0), into: address),
+            .translateDestination(family, address: address, port: port),
+        ]
+    }
+
     /// How an endpoint is picked.
     ///
     /// Each look-up sees whole transactions, but a packet makes two: between them an endpoint can leave, and with it the
@@ -147,17 +176,14 @@ extension NftablesForm {
         let slot = Register.word(words + 2)
         let address = slot
         let port = Register.word(words * 2 + 2)
-        func picking(_ choice: Expression) -> [Expression] {
-            loadEntry(isNodePort: pick.isNodePort) + [
-                choice, .lookup(Self.endpoints, key: .word(0), into: address),
-                .translateDestination(family, address: address, port: port),
-            ]
-        }
         var rules: [[Expression]] = [
             // dnat ip to ip daddr . meta l4proto . th dport . numgen random mod 3 map @endpoints
-            picking(.random(modulus: modulus, offset: pick.group.firstSlot, into: slot)),
+            pickRule(
+                .random(modulus: modulus, offset: pick.group.firstSlot, into: slot),
+                isNodePort: pick.isNodePort),
             // dnat ip to ip daddr . meta l4proto . th dport . 0 map @endpoints
-            picking(.constant(Self.hostOrder(pick.group.firstSlot), into: slot)),
+            pickRule(
+                .constant(Self.hostOrder(pick.group.firstSlot), into: slot), isNodePort: pick.isNodePort),
             // drop
             [.verdict(.drop)],
         ]

@@ -20,8 +20,9 @@ package struct PickChain: Sendable, Hashable, Comparable {
     /// For how many seconds a client keeps its endpoint; nil when it does not.
     package var affinity: Int?
 
-    package init(_ count: Int) {
+    package init(_ count: Int, isNodePort: Bool = false) {
         self.count = count
+        self.isNodePort = isNodePort
     }
 
     /// The chain for one side of an entry; nil when there is nothing to pick.
@@ -32,6 +33,11 @@ package struct PickChain: Sendable, Hashable, Comparable {
         isNodePort = address.isNodePort
         self.group = group
         affinity = forwarding.affinity
+    }
+
+    /// Whether the chain is always there, and is led to by how many endpoints an entry has in `counts`.
+    package var isCounted: Bool {
+        group == .inside && affinity == nil && NftablesForm.counted.contains(count)
     }
 
     /// The chain's name: `pick3`, `pick3-node-outside-sticky10800`.

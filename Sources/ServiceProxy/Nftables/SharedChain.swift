@@ -12,7 +12,8 @@ package enum SharedChain: Sendable, Hashable, Comparable {
 
     /// The chains that an entry needs.
     package static func chains(of address: ServiceAddress, _ forwarding: Forwarding) -> [SharedChain] {
-        [EndpointGroup.inside, .outside].compactMap { PickChain(address, forwarding, $0).map(Self.pick) }
+        [EndpointGroup.inside, .outside].compactMap { PickChain(address, forwarding, $0) }
+            .filter { !$0.isCounted }.map(Self.pick)
             + [RememberChain(address, forwarding)].compactMap { $0.map(Self.remember) }
     }
 }

@@ -25,7 +25,9 @@ struct ListingTests {
         #expect(status == 0, "\(text)")
         let isIPv4 = family == .ipv4
         for part in [
-            isIPv4 ? "10.96.0.42 . tcp . 80 : goto pick2" : "fd00:96::42 . tcp . 80 : goto pick2",
+            isIPv4 ? "10.96.0.42 . tcp . 80 : goto spread" : "fd00:96::42 . tcp . 80 : goto spread",
+            isIPv4 ? "10.96.0.42 . tcp . 80 : 2" : "fd00:96::42 . tcp . 80 : 2",
+            "map @counts 0x2", "goto pick6-node",
             "chain pick2-node-outside", "map affinity", "jump check-source",
             "chain pick2-sticky10800", "update @affinity", "chain pick2-node-outside-sticky60",
             "vmap @sticky", "goto remember-10800", "chain remember-node-60", "@members", "map @affinity",

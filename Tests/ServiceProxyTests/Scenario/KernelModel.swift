@@ -76,7 +76,8 @@ struct KernelModel {
     }
 
     private func size(_ types: [DataType]) -> Int {
-        types.reduce(0) { $0 + Int($1.paddedSize) }
+        // Only where several are joined does each take whole registers.
+        types == [.port] ? 2 : types.reduce(0) { $0 + Int($1.paddedSize) }
     }
 
     private func check(_ element: SetElement, _ set: SetDeclaration) throws {

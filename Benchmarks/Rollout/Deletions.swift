@@ -12,6 +12,7 @@ struct Deletions {
 
     private let client: KubernetesClient
 
+    /// - Parameter count: how many pods of either sort are deleted.
     init(count: Int) async throws {
         client = KubernetesClient(
             transport: try HTTPSTransport(kubeconfig: try Kubeconfig.load(path: Kubeconfig.defaultPath)))
@@ -20,18 +21,26 @@ struct Deletions {
         service.spec.selector = ["app": "idle"]
         service.spec.ports = [ServicePort(port: 80, targetPort: .int(3000))]
         _ = try await client.create(service)
-        for round in 0..<count {
-            apart.add(try await time("apart-\(round)", labels: ["app": "apart"]))
-            behind.add(try await time("behind-\(round)", labels: ["app": "idle"]))
+        // One of each sort stays, so that no pod that goes is the last one.
+        try await start(["apart-stays"], "apart")
+        try await start(["idle-stays"], "idle")
+        for first in stride(from: 0, to: count, by: Self.startedAtOnce) {
+            let numbers = first..<min(first + Self.startedAtOnce, count)
+            try await start(numbers.map { "apart-\($0)" }, "apart")
+            try await start(numbers.map { "idle-\($0)" }, "idle")
+            for number in numbers {
+                apart.add(try await time("apart-\(number)"))
+                behind.add(try await time("idle-\(number)"))
+            }
         }
         try await readEvents(count)
         try await client.delete(Namespace.self, name: "deletions")
     }
 
-    /// Two pods are there, so that the one that goes is not the last one.
-    private func time(_ name: String, labels: [String: String]) async throws -> Double {
-        var milliseconds = 0.0
-        for pod in ["\(name)-stays", name] { try await start(pod, labels) }
+    private static let startedAtOnce = 8
+
+    /// Milliseconds that the deletion of this pod takes; nothing else happens meanwhile.
+    private func time(_ name: String) async throws -> Double {
         let list = try await client.list(Pod.self, namespace: "deletions")
         let watch = try await client.watch(
             Pod.self, namespace: "deletions", resourceVersion: list.metadata.resourceVersion)
@@ -39,24 +48,28 @@ struct Deletions {
         try await client.delete(Pod.self, name: name, namespace: "deletions")
         for try await event in watch {
             guard case .deleted(let pod) = event, pod.metadata.name == name else { continue }
-            milliseconds = (ContinuousClock.now - begin) / .milliseconds(1)
-            break
+            return (ContinuousClock.now - begin) / .milliseconds(1)
         }
-        try await client.delete(
-            Pod.self, name: "\(name)-stays", namespace: "deletions",
-            options: DeleteOptions(gracePeriodSeconds: 0))
-        return milliseconds
+        throw Command.Failure(description: "Expected the deletion of pod \(name), found the watch to end.")
     }
 
-    private func start(_ name: String, _ labels: [String: String]) async throws {
-        var pod = Pod(metadata: ObjectMeta(name: name, namespace: "deletions", labels: labels))
-        pod.spec.containers = [Container(name: "web", image: "web:1.0")]
-        let created = try await client.create(pod)
+    /// Returns when all of them are ready.
+    private func start(_ names: [String], _ app: String) async throws {
+        let list = try await client.list(Pod.self, namespace: "deletions")
         let watch = try await client.watch(
-            Pod.self, namespace: "deletions", resourceVersion: created.metadata.resourceVersion)
+            Pod.self, namespace: "deletions", resourceVersion: list.metadata.resourceVersion)
+        for name in names {
+            var pod = Pod(metadata: ObjectMeta(name: name, namespace: "deletions", labels: ["app": app]))
+            pod.spec.containers = [Container(name: "web", image: "web:1.0")]
+            _ = try await client.create(pod)
+        }
+        var missing = Set(names)
         for try await event in watch {
-            guard case .modified(let pod) = event, pod.metadata.name == name else { continue }
-            if pod.status.conditions.contains(where: { $0.type == "Ready" && $0.status == "True" }) { return }
+            guard case .modified(let pod) = event,
+                pod.status.conditions.contains(where: { $0.type == "Ready" && $0.status == "True" })
+            else { continue }
+            missing.remove(pod.metadata.name)
+            if missing.isEmpty { return }
         }
     }
 

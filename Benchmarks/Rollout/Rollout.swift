@@ -38,7 +38,7 @@ struct Rollout {
         for image in ["web_1.0", "web_2.0", "busybox_latest"] {
             try Command([swiftlet, "image", "load", "\(images)/\(image).oci.tar"]).run()
         }
-        let deletions = try await Deletions(count: 50)
+        let deletions = try await Deletions(count: 200)
         say("deletion, behind no Service:      \(deletions.apart.summary) ms")
         say("deletion, behind a Service:       \(deletions.behind.summary) ms")
         say("of that at the gates:             \(deletions.slowed.summary) ms")

@@ -152,6 +152,7 @@ struct KernelTests {
             originalDestination: address, originalDestinationPort: port, transportProtocol: 17,
             replySource: address)
         let found = try tracking.connections(wanted, family: family)
+        #expect(try tracking.count() == 2)
         #expect(found.map(\.original.destinationPort) == [port])
         #expect(found.first?.isHalfOpen == false)
         var unlike = wanted
@@ -168,6 +169,7 @@ struct KernelTests {
         #expect(try tracking.current(found).map(\.original) == found.map(\.original))
         #expect(try tracking.forget(found) == 1)
         #expect(try tracking.connections(wanted, family: family).isEmpty)
+        #expect(try tracking.count() == 1)
         #expect(try tracking.forget(found) == 0)
         #expect(try tracking.current(found).isEmpty)
     }

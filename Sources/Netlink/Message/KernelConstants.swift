@@ -37,3 +37,4 @@ extension ctattr_l4proto: KernelConstant {}
 extension ctattr_protoinfo: KernelConstant {}
 extension ctattr_protoinfo_tcp: KernelConstant {}
 extension ctattr_filter: KernelConstant {}
+extension ctattr_stats_global: KernelConstant {}

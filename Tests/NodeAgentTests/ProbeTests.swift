@@ -1,3 +1,4 @@
+import HTTPService
 import KubernetesAPI
 import NodeAgent
 import Testing
@@ -67,6 +68,51 @@ import Testing
         #expect(probes.results == ProbeResults(isStarted: true, isReady: false, failure: nil))
         #expect(probes.record(.readiness, success: true) == true)
         #expect(probes.results == ProbeResults(isStarted: true, isReady: true, failure: nil))
+    }
+
+    @Test func whatHasCondemnedAContainerAsksNoMore() {
+        var container = Container(name: "c")
+        container.readinessProbe = Self.probe()
+        container.livenessProbe = Self.probe(failure: 2)
+        var probes = ContainerProbes(container)
+        _ = probes.record(.liveness, success: false)
+        #expect(probes.mayRun(.liveness))
+        let isCondemned = probes.record(.liveness, success: false)
+        #expect(isCondemned)
+        #expect(!probes.mayRun(.liveness) && probes.mayRun(.readiness))
+        #expect(probes.results.failure == .liveness)
+    }
+
+    @Test func ofAPodOnItsWayOutOnlyTheReadinessCounts() {
+        var container = Container(name: "c")
+        container.readinessProbe = Self.probe(failure: 1)
+        container.livenessProbe = Self.probe(failure: 1)
+        var probes = ContainerProbes(container)
+        _ = probes.record(.readiness, success: true)
+        var hasChanged = probes.podIsTerminating()
+        #expect(!hasChanged)
+        #expect(!probes.mayRun(.liveness) && probes.mayRun(.readiness))
+        _ = probes.record(.liveness, success: false)
+        #expect(probes.results == ProbeResults(isStarted: true, isReady: true, failure: nil))
+        hasChanged = probes.record(.readiness, success: false)
+        #expect(hasChanged)
+        #expect(probes.results.isReady == false)
+        // One that still waited for its startup probe is ready when its readiness says so.
+        container.startupProbe = Self.probe()
+        probes = ContainerProbes(container)
+        hasChanged = probes.podIsTerminating()
+        #expect(hasChanged)
+        #expect(!probes.mayRun(.startup) && probes.mayRun(.readiness))
+    }
+
+    @Test func aRefusedConnectionIsToldInGosWords() async throws {
+        let client = try HTTPClient(ClientConfiguration(endpoint: .tcp(host: "127.0.0.1", port: 1)))
+        let error = await #expect(throws: HTTPError.self) {
+            _ = try await client.send(HTTPRequest(path: "/"))
+        }
+        await client.close()
+        #expect(error.flatMap { ProbeClient.refusal($0) } == "connect: connection refused")
+        #expect(ProbeClient.refusal(CancellationError()) == nil)
     }
 
     @Test func portsAreFoundByName() {

@@ -205,6 +205,9 @@ package actor PodWorker {
             await prober.stop()
             probers[id] = nil
         }
+        if pod.metadata.deletionTimestamp != nil {
+            for prober in probers.values { await prober.podIsTerminating() }
+        }
         for (id, prober) in probers { observation.probes[id] = await prober.results }
     }
 

@@ -1,4 +1,5 @@
 import ContainerRuntime
+import Glibc
 import HTTPService
 import KubernetesAPI
 import NIOCore
@@ -94,7 +95,8 @@ package struct ProbeClient: Sendable {
             return (200..<400).contains(status)
                 ? ProbeOutcome(true) : ProbeOutcome(false, "HTTP probe failed with statuscode: \(status)")
         } catch {
-            return ProbeOutcome(false, "Get \"\(url)\": \(error)")
+            let reason = Self.refusal(error).map { "dial tcp \(shownHost):\(port): \($0)" } ?? "\(error)"
+            return ProbeOutcome(false, "Get \"\(url)\": \(reason)")
         }
     }
 
@@ -106,7 +108,19 @@ package struct ProbeClient: Sendable {
             try? await channel.close()
             return ProbeOutcome(true)
         } catch {
-            return ProbeOutcome(false, "dial tcp \(host):\(port): \(error)")
+            let shownHost = host.contains(":") ? "[\(host)]" : host
+            return ProbeOutcome(false, "dial tcp \(shownHost):\(port): \(Self.refusal(error) ?? "\(error)")")
+        }
+    }
+
+    /// Why a connection was not made, in Go's words; nil for other failures.
+    package static func refusal(_ error: any Error) -> String? {
+        switch error {
+        case let error as HTTPError: error.cause.flatMap(refusal)
+        case let error as NIOConnectionError: error.connectionErrors.first.flatMap { refusal($0.error) }
+        case let error as IOError: "connect: \(String(cString: strerror(error.errnoCode)).lowercased())"
+        case ChannelError.connectTimeout: "i/o timeout"
+        default: nil
         }
     }
 

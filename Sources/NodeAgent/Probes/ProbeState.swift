@@ -74,6 +74,8 @@ package struct ProbeState: Sendable, Hashable {
 /// The probes of one container together: which may run, and what they add up to.
 package struct ContainerProbes: Sendable, Hashable {
     package private(set) var states: [ProbeState.Kind: ProbeState] = [:]
+    /// Whether the pod is on its way out.
+    private var isTerminating = false
 
     package init(_ container: Container) {
         if let probe = container.startupProbe { states[.startup] = ProbeState(.startup, probe) }
@@ -88,12 +90,24 @@ package struct ContainerProbes: Sendable, Hashable {
 
     package var isEmpty: Bool { states.isEmpty }
 
-    /// Readiness and liveness wait for the startup probe.
+    /// Readiness and liveness wait for the startup probe. What has condemned the container is done with it.
     package func mayRun(_ kind: ProbeState.Kind) -> Bool {
         switch kind {
-        case .startup: states[.startup]?.isPassing == nil
-        case .readiness, .liveness: hasStarted
+        case .startup: !isTerminating && states[.startup]?.isPassing == nil
+        case .readiness: hasStarted
+        case .liveness: !isTerminating && hasStarted && states[.liveness]?.isPassing != false
         }
+    }
+
+    /// The pod is on its way out: it ends as its grace period has it, and nothing but its readiness is asked for
+    /// meanwhile (kubelet's `prober/worker.go` does likewise). True when this changes what the probes add up to.
+    package mutating func podIsTerminating() -> Bool {
+        guard !isTerminating else { return false }
+        isTerminating = true
+        let before = results
+        states[.startup] = nil
+        states[.liveness] = nil
+        return results != before
     }
 
     private var hasStarted: Bool { states[.startup].map { $0.isPassing == true } ?? true }

@@ -49,6 +49,13 @@ package actor Prober {
         }
     }
 
+    /// The pod's deletion has begun: only its readiness is still asked for.
+    package func podIsTerminating() {
+        guard probes.podIsTerminating() else { return }
+        changed()
+        start()
+    }
+
     package func stop() {
         for task in tasks { task.cancel() }
         tasks = []
@@ -66,7 +73,8 @@ package actor Prober {
                 do { try await clock.sleep(turn.due - age) } catch { return }
             }
             let outcome = await client.run(probe, container: container, id: id, address: address)
-            if Task.isCancelled { return }
+            // The pod may be on its way out since.
+            if Task.isCancelled || !probes.mayRun(kind) { return }
             let hasChanged = probes.record(kind, success: outcome.isSuccess, isQuickLook: turn.isQuickLook)
             if !outcome.isSuccess, !turn.isQuickLook { report(kind, outcome) }
             if hasChanged {

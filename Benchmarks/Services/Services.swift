@@ -94,7 +94,7 @@ struct Services {
         try Command([swiftlet, "down", "--purge"]).run()
         try Command([swiftlet, "up", "--detach"]).run()
         for (services, suffix) in [(10, "_10_services"), (10_000, "")] {
-            let found = try await Freshness(rounds: 200, services: services)
+            let found = try await Freshness(rounds: 500, services: services)
             figure(
                 "ready_to_first_connection\(suffix)_p99_ms", found.readyToFirst.total.percentile(0.99), "ms")
             figure("gone_to_last_connection\(suffix)_p99_ms", found.goneToLast.total.percentile(0.99), "ms")

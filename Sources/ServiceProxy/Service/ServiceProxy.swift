@@ -52,6 +52,9 @@ public final class ServiceProxy: Sendable {
 
     /// How long packets may be on their way that met the old table: at most 209 µs were measured.
     private static let packetsInFlight = Duration.milliseconds(10)
+    /// How long nobody walks through the kernel's connections after somebody has, as a multiple of the time that it took.
+    /// The kernel lets nobody else have the processor meanwhile; what changes in this time is looked for together.
+    private static let restAfterWalk = 4
 
     /// Runs until the task is cancelled. The tables then stay in force, for the next run to take over;
     /// `cleanUp(_:)` removes them.
@@ -135,9 +138,11 @@ public final class ServiceProxy: Sendable {
         for await _ in cuts.signals {
             guard var cut = cuts.take() else { continue }
             if isStillUncertain { cut.addUncertainty() }
+            var walk = Duration.zero
             if !cut.isEmpty {
                 // Packets that had met the old table just before may still make entries.
                 guard (try? await clock.sleep(for: Self.packetsInFlight)) != nil else { return }
+                let start = ContinuousClock.now
                 do {
                     try await cutOff(cut, cutter)
                     isStillUncertain = false
@@ -147,8 +152,11 @@ public final class ServiceProxy: Sendable {
                         "connections to endpoints that are gone could not be cut off",
                         metadata: ["error": "\(error)"])
                 }
+                walk = ContinuousClock.now - start
             }
             revision.publish(cut.revisions, .settled)
+            guard walk > .zero else { continue }
+            guard (try? await clock.sleep(for: walk * Self.restAfterWalk)) != nil else { return }
         }
     }
 

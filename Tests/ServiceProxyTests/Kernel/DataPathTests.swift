@@ -321,6 +321,46 @@ struct DataPathTests {
         }
     }
 
+    /// The pod has ended in the middle of a connection, and the client's port is used again.
+    @Test func aPortOfAConnectionThatADyingPodBrokeOffCanBeUsedAgain() async throws {
+        let network = try await PrivateNetwork()
+        var proxy = try await Proxy(network)
+        let tracking = try await ConnectionTracking(in: network.node)
+        let client = try await network.addPod("10.244.0.9")
+        let first = try await network.addPod("10.244.0.2")
+        let second = try await network.addPod("10.244.0.3")
+        let listener = try await NamedServer("a", in: first, port: 3000)
+        let b = try await NamedServer("b", in: second, port: 3000)
+        _ = try proxy.setEndpoints(["10.244.0.2"])
+        let service = PrivateNetwork.address(Self.service)
+        let old = try await client.run { Self.socket(boundTo: 4000) }
+        try #require(withSocketAddress(service, 80) { connect(old, $0, $1) } == 0)
+        let accepted = try Self.accepted(by: listener.descriptor)
+        let going = StaleConnections(try proxy.setEndpoints(["10.244.0.3"], terminating: ["10.244.0.2"]))
+        #expect(try going.forget(tracking) == 0)
+        #expect(try BrokenConnections(to: PrivateNetwork.address("10.244.0.2")).forget(tracking) == 0)
+        // What the client sent is not read: the pod's kernel resets the connection.
+        #expect(send(old, "?", 1, Int32(MSG_NOSIGNAL)) == 1)
+        var unread = pollfd(fd: accepted, events: Int16(POLLIN), revents: 0)
+        try #require(poll(&unread, 1, 20_000) == 1)
+        close(listener.descriptor)
+        close(accepted)
+        var buffer: UInt8 = 0
+        #expect(recv(old, &buffer, 1, 0) < 0)
+        close(old)
+        try await b.serve(in: second) { () async throws in
+            func again() async throws -> Outcome {
+                let socket = try await client.run { Self.socket(boundTo: 4000) }
+                defer { close(socket) }
+                return exchange(socket, SOCK_STREAM, service, 80)
+            }
+            #expect(try await again() == .refused(ECONNREFUSED))
+            #expect(try BrokenConnections(to: PrivateNetwork.address("10.244.0.3")).forget(tracking) == 0)
+            #expect(try BrokenConnections(to: PrivateNetwork.address("10.244.0.2")).forget(tracking) == 1)
+            #expect(try await again().server == "b")
+        }
+    }
+
     /// The next connection to a listener, which must come within 20 seconds; and reading it waits no longer.
     private static func accepted(by listener: Int32) throws -> Int32 {
         var wait = pollfd(fd: listener, events: Int16(POLLIN), revents: 0)

@@ -10,6 +10,7 @@ struct Scene {
     var containers: [ContainerObservation] = []
     var probes: [String: ProbeResults] = [:]
     var lifecycle = PodLifecycle()
+    var gateConditions: [PodCondition] = []
     var now: Duration = .seconds(1000)
 
     init(restartPolicy: String = "Always", _ containers: [String] = ["main"], initContainers: [String] = []) {
@@ -25,8 +26,10 @@ struct Scene {
         PodObservation(sandboxes: sandboxes, containers: containers, probes: probes)
     }
     var status: PodStatus {
-        PodStatusBuilder(nodeAddresses: ["192.0.2.10"], wall: Time(nanoseconds: wall))
-            .status(pod, observation, lifecycle)
+        PodStatusBuilder(
+            nodeAddresses: ["192.0.2.10"], wall: Time(nanoseconds: wall), gateConditions: gateConditions
+        )
+        .status(pod, observation, lifecycle)
     }
 
     mutating func step(isGone: Bool = false) -> PodLifecycle.Decision {
@@ -251,6 +254,31 @@ struct Scene {
         #expect(scene.step().actions.isEmpty)
         scene.lifecycle.containerEnded("main-0")
         #expect(scene.step().actions.count == 1)
+    }
+
+    /// Others serve in its place: should they begin to go as well, nobody goes back to one that was told to end. A last
+    /// endpoint serves to the end.
+    @Test(arguments: [
+        (GateReport.drained(after: .zero), "False"), (.undrained(1, after: .zero), "False"),
+        (.confirmed(after: .zero), "True"), (.withoutSuccessor(after: .zero), "True"),
+        (.unused(after: .zero), "True"), (.unconfirmed(after: .zero), "True"),
+    ])
+    func aPodThatHasPassedItsGatesIsNotServing(report: GateReport, ready: String) {
+        var scene = Scene()
+        scene.addSandbox()
+        scene.start("main")
+        _ = scene.step()
+        scene.pod.metadata.deletionTimestamp = Time(seconds: 1000)
+        #expect(scene.status.conditions.first { $0.type == "Ready" }?.status == "True")
+        scene.gateConditions = [report.condition(at: Time(seconds: 1000))]
+        _ = scene.step()
+        let conditions = scene.pod.status.conditions
+        #expect(conditions.first { $0.type == "Ready" }?.status == ready)
+        #expect(conditions.first { $0.type == "ContainersReady" }?.status == "True")
+        #expect(conditions.contains(scene.gateConditions[0]))
+        // A worker that comes to it later knows as much.
+        scene.gateConditions = []
+        #expect(scene.status.conditions == conditions)
     }
 
     /// Whatever the restart policy, without a wait, and out of its Services first.

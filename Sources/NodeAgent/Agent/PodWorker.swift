@@ -234,12 +234,8 @@ package actor PodWorker {
         if isGone { return true }
         let builder = PodStatusBuilder(
             nodeAddresses: context.configuration.addresses, wall: context.clock.wall,
-            terminationMessages: terminationMessages)
-        var status = builder.status(pod, observation, lifecycle)
-        for condition in gateConditions
-        where !status.conditions.contains(where: { $0.type == condition.type }) {
-            status.conditions.append(condition)
-        }
+            terminationMessages: terminationMessages, gateConditions: gateConditions)
+        let status = builder.status(pod, observation, lifecycle)
         guard status != pod.status else { return true }
         do {
             let answer = try await context.client.patch(

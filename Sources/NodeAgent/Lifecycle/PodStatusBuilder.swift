@@ -7,11 +7,17 @@ package struct PodStatusBuilder: Sendable {
     package var wall: Time
     /// What a container left in its termination message file, by container id.
     package var terminationMessages: [String: String]
+    /// What the gates that a terminating pod has passed say.
+    package var gateConditions: [PodCondition]
 
-    package init(nodeAddresses: [String], wall: Time, terminationMessages: [String: String] = [:]) {
+    package init(
+        nodeAddresses: [String], wall: Time, terminationMessages: [String: String] = [:],
+        gateConditions: [PodCondition] = []
+    ) {
         self.nodeAddresses = nodeAddresses
         self.wall = wall
         self.terminationMessages = terminationMessages
+        self.gateConditions = gateConditions
     }
 
     /// The status of a pod, made from its last known one: what others write into it is kept.
@@ -50,6 +56,10 @@ package struct PodStatusBuilder: Sendable {
             status.message = failure.message
         }
         status.observedGeneration = pod.metadata.generation
+        for condition in gateConditions
+        where !status.conditions.contains(where: { $0.type == condition.type }) {
+            status.conditions.append(condition)
+        }
         status.conditions = conditions(pod, observation, status, isInitialized: isInitialized)
         return status
     }
@@ -212,7 +222,12 @@ package struct PodStatusBuilder: Sendable {
         let gates = pod.spec.readinessGates.filter { gate in
             !pod.status.conditions.contains { $0.type == gate.conditionType && $0.status == "True" }
         }.map(\.conditionType)
-        if areReady, !gates.isEmpty {
+        if areReady, hasLeftItsServices(pod, status) {
+            wanted.append(
+                Self.condition(
+                    "Ready", false, "PodTerminating",
+                    "Services have let go of the pod, and its containers are being stopped"))
+        } else if areReady, !gates.isEmpty {
             wanted.append(
                 Self.condition(
                     "Ready", false, "ReadinessGatesNotReady",
@@ -237,8 +252,16 @@ package struct PodStatusBuilder: Sendable {
                 before?.status == condition.status ? before?.lastTransitionTime ?? wall : wall
             return condition
         }
-        result += pod.status.conditions.filter { !ours.contains($0.type) }
+        result += status.conditions.filter { !ours.contains($0.type) }
         return result
+    }
+
+    /// Whether others serve in the pod's place and its containers may be stopped at any time. From then on its
+    /// endpoints must not say `serving`: should the others begin to terminate too, proxies would go back to it
+    /// (KEP-1669). A last endpoint has no such condition, and serves for as long as its containers do.
+    private func hasLeftItsServices(_ pod: Pod, _ status: PodStatus) -> Bool {
+        pod.metadata.deletionTimestamp != nil
+            && status.conditions.contains { $0.type == GateReport.drainedType }
     }
 
     private static func condition(

@@ -199,9 +199,12 @@ package enum GateReport: Sendable, Hashable {
     package var conditionType: String {
         switch self {
         case .confirmed, .unconfirmed, .unused, .withoutSuccessor: "swiftlet.local/OutOfService"
-        case .drained, .undrained: "swiftlet.local/Drained"
+        case .drained, .undrained: Self.drainedType
         }
     }
+
+    /// Of a pod that has passed the last gate, others being there for its Services.
+    package static let drainedType = "swiftlet.local/Drained"
 
     /// Whether the gate was passed for its reason, and not because the time was up.
     package var isFulfilled: Bool {

@@ -204,6 +204,55 @@ import Testing
         #expect(limits.cpuQuota == 50_000 && limits.cpuShares == 512 && limits.memory == 64 << 20)
     }
 
+    /// By upstream's rules: requests add up, limits only if everybody has one.
+    @Test func aPodsContainersAreWeighedTogether() {
+        func container(
+            _ limits: [String: Quantity], _ requests: [String: Quantity] = [:], restartPolicy: String = ""
+        ) -> Container {
+            var container = Container(
+                name: "c", resources: ResourceRequirements(limits: limits, requests: requests))
+            container.restartPolicy = restartPolicy
+            return container
+        }
+        var pod = Pod()
+        pod.spec.containers = [container([:])]
+        #expect(ControlGroupLimits(pod).cpuShares == 2)
+        #expect(ControlGroupLimits(pod).cpuQuota == 0 && ControlGroupLimits(pod).memory == 0)
+        pod.spec.containers = [
+            container(["memory": "64Mi"], ["cpu": "50m"]), container(["cpu": "1", "memory": "64Mi"]),
+        ]
+        #expect(ControlGroupLimits(pod).cpuShares == 1050 * 1024 / 1000)
+        #expect(ControlGroupLimits(pod).cpuQuota == 0)
+        #expect(ControlGroupLimits(pod).memory == 128 << 20)
+        // Sidecars add, what runs before counts if it is more.
+        let sidecar = container(
+            ["cpu": "500m", "memory": "16Mi"], ["cpu": "100m"], restartPolicy: "Always")
+        pod.spec.initContainers = [container(["memory": "1Gi"], ["cpu": "1200m"]), sidecar]
+        #expect(ControlGroupLimits(pod).cpuShares == 1200 * 1024 / 1000)
+        #expect(ControlGroupLimits(pod).memory == 1 << 30)
+        pod.spec.initContainers.swapAt(0, 1)
+        #expect(ControlGroupLimits(pod).cpuShares == 1300 * 1024 / 1000)
+        #expect(ControlGroupLimits(pod).memory == 1040 << 20)
+        pod.spec.initContainers = [sidecar]
+        pod.spec.containers[0].resources.limits["cpu"] = "250m"
+        #expect(ControlGroupLimits(pod).cpuQuota == 175_000)
+        pod.spec.overhead = ["cpu": "250m", "memory": "1Mi"]
+        #expect(ControlGroupLimits(pod).cpuQuota == 200_000)
+        #expect(ControlGroupLimits(pod).memory == 145 << 20)
+        #expect(ControlGroupLimits(pod).cpuShares == 1400 * 1024 / 1000)
+        pod.spec.overhead = [:]
+        pod.spec.resources = ResourceRequirements(limits: ["memory": "32Mi"], requests: ["cpu": "2"])
+        #expect(ControlGroupLimits(pod).cpuShares == 2048)
+        #expect(ControlGroupLimits(pod).memory == 32 << 20)
+        // Nothing that somebody asks for is too much to be added up.
+        pod.spec.resources = nil
+        pod.spec.containers = [
+            container(["cpu": "9E", "memory": "9E"]), container(["cpu": "9E", "memory": "9E"]),
+        ]
+        #expect(ControlGroupLimits(pod).cpuShares == 262_144)
+        #expect(ControlGroupLimits(pod).memory > 1 << 50)
+    }
+
     @Test func pullPoliciesDecide() {
         #expect(ImagePullPlan(policy: "Always", image: "x", isPresent: true) == .pull)
         #expect(ImagePullPlan(policy: "IfNotPresent", image: "x", isPresent: true) == .useLocal)

@@ -54,6 +54,7 @@ import Testing
                         VolumeMount(name: "token", mountPath: "/token"),
                     ]
                     pod.spec.containers[0].env = [EnvVar(name: "GREETING", value: "hello")]
+                    pod.spec.containers[0].resources.requests["cpu"] = "250m"
                     pod.spec.containers[0].readinessProbe = Probe(
                         exec: ExecAction(command: ["sh", "-c", "true"]), timeoutSeconds: 1, periodSeconds: 10)
                 })
@@ -66,6 +67,14 @@ import Testing
             #expect(pod.status.podIP.hasPrefix("10.244.0."))
             #expect(pod.status.hostIP == "192.0.2.10")
             #expect(pod.status.containerStatuses.first?.started == true)
+            // The pod weighs what its containers request, in whichever version of control groups has the processor.
+            let weights = ControlGroups.hierarchies().flatMap { hierarchy in
+                ["cpu.shares", "cpu.weight"].compactMap { file in
+                    Files.text("\(hierarchy)\(Node.controlGroup)/pod\(pod.metadata.uid)/\(file)")
+                }
+            }
+            #expect(weights.allSatisfy { ["256", "10"].contains($0.split(separator: "\n").first) })
+            #expect(!weights.isEmpty)
             try await until { node.api.events("one").contains("Started: Started container main") }
             // The machine has it: that the runtime had yet to read it is nobody's business.
             #expect(
@@ -307,13 +316,15 @@ private final class Node: Sendable {
         return (agent, task)
     }
 
+    static let controlGroup = "/swiftlet-agent-test-\(getpid())"
+
     private static func configuration(_ folder: String, _ logger: Logger) throws -> NodeConfiguration {
         var configuration = NodeConfiguration(
             nodeName: "node", addresses: ["192.0.2.10"], podCIDRs: ["10.244.0.0/24"],
             stateDirectory: "\(folder)/agent",
             runDirectory: "\(folder)/agent-run")
         configuration.podLogDirectory = "\(folder)/logs"
-        configuration.controlGroup = "/swiftlet-agent-test-\(getpid())"
+        configuration.controlGroup = controlGroup
         let images = try ImageFolder(path: "\(folder)/images", logger: logger)
         configuration.hasImage = { images.has($0) }
         return configuration

@@ -24,14 +24,70 @@ package enum ControlGroups {
             if Files.exists("\(hierarchy)/cpu.shares") {
                 try Files.createFolder(group)
                 try Files.overwrite("\(group)/cpu.shares", "\(shares)")
-            } else if Files.text("\(hierarchy)/cgroup.controllers")?.split(whereSeparator: \.isWhitespace)
-                .contains("cpu") == true
-            {
-                try Files.overwrite("\(hierarchy)/cgroup.subtree_control", "+cpu")
-                try Files.createFolder(group)
+            } else if has("cpu", hierarchy) {
+                try make(path, with: "cpu", hierarchy)
                 // From 2…262144 to 1…10000, as container runtimes do.
                 try Files.overwrite("\(group)/cpu.weight", "\(1 + (shares - 2) * 9999 / 262_142)")
             }
+        }
+    }
+
+    /// Gives a group limits, and makes it where it is not there yet. Where the kernel has no such limits there are none.
+    ///
+    ///     echo 50000 > /sys/fs/cgroup/cpu/swiftlet/pod…/cpu.cfs_quota_us              # version 1
+    ///     echo 67108864 > /sys/fs/cgroup/memory/swiftlet/pod…/memory.limit_in_bytes
+    ///     echo 50000 100000 > /sys/fs/cgroup/swiftlet/pod…/cpu.max                    # version 2
+    ///     echo 67108864 > /sys/fs/cgroup/swiftlet/pod…/memory.max
+    ///
+    /// - Parameters:
+    ///   - quota: microseconds of processor time in each period; 0 for no limit.
+    ///   - period: microseconds.
+    ///   - memory: bytes; 0 for no limit.
+    /// - Throws: `ContainerRuntimeError` if the kernel refuses.
+    package static func limit(
+        _ path: String, quota: Int, period: Int, memory: Int, hierarchies: [String] = hierarchies()
+    ) throws(ContainerRuntimeError) {
+        for hierarchy in hierarchies {
+            let group = "\(hierarchy)/\(path)"
+            if quota > 0 {
+                if Files.exists("\(hierarchy)/cpu.cfs_quota_us") {
+                    try Files.createFolder(group)
+                    try Files.overwrite("\(group)/cpu.cfs_period_us", "\(period)")
+                    try Files.overwrite("\(group)/cpu.cfs_quota_us", "\(quota)")
+                } else if has("cpu", hierarchy) {
+                    try make(path, with: "cpu", hierarchy)
+                    if Files.exists("\(group)/cpu.max") {
+                        try Files.overwrite("\(group)/cpu.max", "\(quota) \(period)")
+                    }
+                }
+            }
+            if memory > 0 {
+                if Files.exists("\(hierarchy)/memory.limit_in_bytes") {
+                    try Files.createFolder(group)
+                    try Files.overwrite("\(group)/memory.limit_in_bytes", "\(memory)")
+                } else if has("memory", hierarchy) {
+                    try make(path, with: "memory", hierarchy)
+                    try Files.overwrite("\(group)/memory.max", "\(memory)")
+                }
+            }
+        }
+    }
+
+    /// Whether a hierarchy of version 2 has this controller.
+    private static func has(_ controller: String, _ hierarchy: String) -> Bool {
+        Files.text("\(hierarchy)/cgroup.controllers")?.split(whereSeparator: \.isWhitespace)
+            .contains { $0 == controller } == true
+    }
+
+    /// Makes a group of version 2 that has this controller, which those above it must pass on.
+    private static func make(
+        _ path: String, with controller: String, _ hierarchy: String
+    ) throws(ContainerRuntimeError) {
+        var group = hierarchy
+        for part in path.split(separator: "/") {
+            try Files.overwrite("\(group)/cgroup.subtree_control", "+\(controller)")
+            group += "/\(part)"
+            try Files.createFolder(group)
         }
     }
 

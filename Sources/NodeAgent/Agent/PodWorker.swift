@@ -348,6 +348,7 @@ package actor PodWorker {
                 pod, "Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
         }
         do {
+            weighContainersTogether()
             let configuration = try context.sandboxConfiguration(pod, attempt: attempt)
             try Files.createFolder(configuration.logDirectory)
             let runtime = context.runtime
@@ -359,6 +360,21 @@ package actor PodWorker {
             logger.warning("The sandbox cannot be created: \(text)")
             context.event(pod, "Warning", "FailedCreatePodSandBox", "Failed to create pod sandbox: \(text)")
             lifecycle.sandboxFailed(at: context.clock.now())
+        }
+    }
+
+    /// Makes the control group of the pod, before the runtime does: its own ones have the weight of one process and no
+    /// limit, whatever the containers in it ask for.
+    private func weighContainersTogether() {
+        let group = SandboxBuilder.controlGroup(
+            context.configuration.controlGroup, podUID: pod.metadata.uid)
+        let limits = ControlGroupLimits(pod)
+        do {
+            try ControlGroups.setShares(limits.cpuShares, of: group)
+            try ControlGroups.limit(
+                group, quota: limits.cpuQuota, period: limits.cpuPeriod, memory: limits.memory)
+        } catch {
+            logger.warning("The pod's containers are weighed and limited one by one only: \(error)")
         }
     }
 

@@ -130,6 +130,9 @@ struct NodeNetwork: Sendable {
         }
     }
 
+    /// The nftables tables besides the proxy's, which has an eye on its own.
+    var tables: [FixedTable] { pods.tables + (untrackedDNS.map { [$0.table] } ?? []) }
+
     /// Gives the node the Service range and the address of cluster DNS, as the proxy does: before it does, so that
     /// DNS can be asked right from the start.
     func establishServiceRange() throws {

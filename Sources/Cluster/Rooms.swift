@@ -32,6 +32,7 @@ struct Rooms: Sendable {
     private let traffic: ServiceTraffic
     private let publisher: RevisionPublisher
     private let dns: NodeDNS
+    private let tables: NodeTables
 
     /// Opens the store, makes keys, network and runtime ready, and lets the API server listen.
     init(_ configuration: ClusterConfiguration, logger: Logger) async throws {
@@ -105,6 +106,7 @@ struct Rooms: Sendable {
             network, informers: informers,
             client: client("system:apiserver", as: "swiftlet", groups: ["system:masters"]),
             logger: log("dns"))
+        tables = NodeTables(network.tables, logger: log("network"))
         try network.establishServiceRange()
         try await dns.bind()
         let images: ImageFolder
@@ -146,6 +148,7 @@ struct Rooms: Sendable {
             Room("revisions") { [publisher] in try await publisher.run() },
             Room("proxy-metrics") { [self] in await serveProxy(at: ProxyOptions.standardMetricsAddress) },
             Room("proxy-health") { [self] in await serveProxy(at: ProxyOptions.standardHealthzAddress) },
+            Room("tables") { [tables] in await tables.run() },
             Room("dns") { [dns] in try await dns.run() },
             Room("controllers") { [controllers] in try await controllers.run() },
             Room("scheduler") { [scheduler] in try await scheduler.run() },

@@ -12,8 +12,14 @@ import Netlink
 struct OutboundTranslation: Sendable {
     let configuration: PodNetworkConfiguration
 
-    private func table(_ family: IPAddress.Family) -> TableName {
-        TableName(family == .ipv4 ? .ipv4 : .ipv6, configuration.tableName)
+    /// A table for each family that pods have addresses of.
+    var tables: [FixedTable] {
+        configuration.ranges.map { range in
+            FixedTable(
+                TableName(range.family == .ipv4 ? .ipv4 : .ipv6, configuration.tableName),
+                comment: "Swiftlet pod network",
+                chains: [FixedTable.Chain("postrouting", .translateSource, rules: [rule(range)])])
+        }
     }
 
     private func rule(_ range: PodNetworkConfiguration.Range) -> [Expression] {
@@ -36,25 +42,11 @@ struct OutboundTranslation: Sendable {
     /// Puts the tables into force, in place of older ones.
     func establish() throws(NetlinkError) {
         let socket = try NftablesSocket()
-        for range in configuration.ranges {
-            let table = table(range.family)
-            var transaction = NftablesTransaction(table)
-            transaction.addTable()
-            transaction.deleteTable()
-            transaction.addTable(comment: "Swiftlet pod network")
-            transaction.addChain("postrouting", hook: .translateSource)
-            transaction.addRule(to: "postrouting", rule(range))
-            try socket.commit(transaction)
-        }
+        for table in tables { try table.establish(socket) }
     }
 
     func remove() throws(NetlinkError) {
         let socket = try NftablesSocket()
-        for range in configuration.ranges {
-            var transaction = NftablesTransaction(table(range.family))
-            transaction.addTable()
-            transaction.deleteTable()
-            try socket.commit(transaction)
-        }
+        for table in tables { try table.remove(socket) }
     }
 }

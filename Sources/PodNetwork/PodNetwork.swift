@@ -17,6 +17,9 @@ public struct PodNetwork: Sendable {
 
     private var allocations: String { "\(configuration.allocationDirectory)/\(configuration.name)" }
 
+    /// The nftables tables that give pods a way out, which somebody has to keep (`TableKeeper`).
+    public var tables: [FixedTable] { OutboundTranslation(configuration: configuration).tables }
+
     private var settings: KernelSettings {
         KernelSettings(
             notes: "\(configuration.directory)/sysctls", families: configuration.families)

@@ -12,6 +12,8 @@ public struct PodNetworkError: Error, Sendable, CustomStringConvertible {
         case missingPlugins([String])
         /// The machine has no address that could be the node's.
         case noAddress
+        /// The kernel does not tell any more what others change.
+        case notTold
     }
 
     public let code: Code
@@ -26,7 +28,7 @@ public struct PodNetworkError: Error, Sendable, CustomStringConvertible {
     public var description: String {
         switch code {
         case .kernel(let error): "\(message): \(error)"
-        case .file, .missingPlugins, .noAddress: message
+        case .file, .missingPlugins, .noAddress, .notTold: message
         }
     }
 }

@@ -16,7 +16,7 @@ import Netlink
 ///       }
 ///     }
 public struct UntrackedPort: Sendable {
-    private let table: TableName
+    private let name: TableName
     private let address: IPAddress
     private let port: UInt16
 
@@ -24,7 +24,7 @@ public struct UntrackedPort: Sendable {
     ///   - name: of the table, which is ours alone.
     ///   - address: of this node.
     public init(table name: String, address: IPAddress, port: UInt16) {
-        table = TableName(address.family == .ipv4 ? .ipv4 : .ipv6, name)
+        self.name = TableName(address.family == .ipv4 ? .ipv4 : .ipv6, name)
         self.address = address
         self.port = port
     }
@@ -51,35 +51,35 @@ public struct UntrackedPort: Sendable {
 
     private static let transports: [UInt8] = [17, 6]  // UDP, TCP
 
+    /// What frees the port.
+    public var table: FixedTable {
+        FixedTable(
+            name, comment: "Swiftlet cluster DNS",
+            chains: [
+                FixedTable.Chain(
+                    "prerouting", .beforeTracking,
+                    rules: Self.transports.map { rule($0, ofSource: false) }),
+                FixedTable.Chain(
+                    "output", .beforeTrackingOwn,
+                    rules: Self.transports.flatMap { [rule($0, ofSource: false), rule($0, ofSource: true)] }),
+            ])
+    }
+
     /// Puts the table into force, in place of an older one.
     public func establish() throws(PodNetworkError) {
-        var transaction = NftablesTransaction(table)
-        transaction.addTable()
-        transaction.deleteTable()
-        transaction.addTable(comment: "Swiftlet cluster DNS")
-        transaction.addChain("prerouting", hook: .beforeTracking)
-        transaction.addChain("output", hook: .beforeTrackingOwn)
-        for transport in Self.transports {
-            transaction.addRule(to: "prerouting", rule(transport, ofSource: false))
-            transaction.addRule(to: "output", rule(transport, ofSource: false))
-            transaction.addRule(to: "output", rule(transport, ofSource: true))
+        do throws(NetlinkError) {
+            try table.establish(NftablesSocket())
+        } catch {
+            throw PodNetworkError(.kernel(error), "cannot free \(address):\(port) from connection tracking")
         }
-        try commit(transaction, "free \(address):\(port) from connection tracking")
     }
 
     /// Takes the table away.
     public func remove() throws(PodNetworkError) {
-        var transaction = NftablesTransaction(table)
-        transaction.addTable()
-        transaction.deleteTable()
-        try commit(transaction, "remove \(table)")
-    }
-
-    private func commit(_ transaction: NftablesTransaction, _ what: String) throws(PodNetworkError) {
-        do {
-            try NftablesSocket().commit(transaction)
+        do throws(NetlinkError) {
+            try table.remove(NftablesSocket())
         } catch {
-            throw PodNetworkError(.kernel(error), "cannot \(what)")
+            throw PodNetworkError(.kernel(error), "cannot remove table \(name)")
         }
     }
 }

@@ -6,7 +6,8 @@ public struct HealthCheck: Sendable, Hashable {
     public var service: ObjectName
     /// The port at which load balancers ask.
     public var port: UInt16
-    /// How many ready endpoints of the Service are on this node.
+    /// How many ready endpoints of the Service are on this node. Those of a dual-stack Service have an address of
+    /// each family and count once: where the families differ, the one with more counts.
     public var localEndpoints: Int
 
     public init(service: ObjectName, port: UInt16, localEndpoints: Int) {
@@ -45,13 +46,14 @@ extension Planner {
         for name in checkedServices {
             guard let port = services[name]?.healthCheckPort else { continue }
             if let other = result[port], other.service < name { continue }
-            var ready: Set<IPAddress> = []
+            var ready: [IPAddress.Family: Set<IPAddress>] = [:]
             for slice in (slices[name] ?? [:]).values {
                 for endpoint in slice.endpoints where endpoint.isOnNode && endpoint.isReady {
-                    ready.insert(endpoint.address)
+                    ready[endpoint.address.family, default: []].insert(endpoint.address)
                 }
             }
-            result[port] = HealthCheck(service: name, port: port, localEndpoints: ready.count)
+            result[port] = HealthCheck(
+                service: name, port: port, localEndpoints: ready.values.map(\.count).max() ?? 0)
         }
         return result
     }

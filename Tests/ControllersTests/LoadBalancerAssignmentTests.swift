@@ -142,6 +142,20 @@ struct LoadBalancerAssignmentTests {
         #expect(
             assign([nodePort, service("web", ports: [30080])], plain)["web"]?.failure?
                 .contains("the node port of Service default/np") == true)
+        #expect(
+            assign([service("web", ports: [10256])], plain)["web"]?.failure
+                == "port 10256/TCP of 172.31.0.1 is taken by the health check of the nodes' service proxies; "
+                + "choose another port in spec.ports, or free that one")
+        let checked = service("checked", ports: [8080]) { $0.spec.healthCheckNodePort = 31000 }
+        #expect(
+            assign([checked, service("web", ports: [31000])], plain)["web"]?.failure?
+                .contains("the health check node port of Service default/checked") == true)
+        // Its own one is an obstacle, too.
+        let both = service("checked", ports: [31000]) { $0.spec.healthCheckNodePort = 31000 }
+        #expect(assign([both], plain)["checked"]?.failure != nil)
+        // Health is asked for over TCP.
+        let udp = service("udp", ports: [10256]) { $0.spec.ports[0].protocol = "UDP" }
+        #expect(assign([udp], plain)["udp"]?.failure == nil)
         // A Service's own node port is no obstacle.
         let own = service("web", ports: [30081]) { $0.spec.ports[0].nodePort = 30081 }
         #expect(assign([own], plain)["web"]?.failure == nil)

@@ -8,6 +8,8 @@ import KubernetesAPI
 package struct LoadBalancerAssignment: Sendable, Equatable {
     /// The class that this balancer serves beside Services without one (`spec.loadBalancerClass`).
     package static let loadBalancerClass = "swiftlet/node"
+    /// Where load balancers ask each node's proxy how it is: kube-proxy's `--healthz-bind-address`.
+    private static let proxyHealthPort = 10256
     private static let excludeLabel = "node.kubernetes.io/exclude-from-external-load-balancers"
 
     /// What becomes of one Service.
@@ -88,7 +90,14 @@ package struct LoadBalancerAssignment: Sendable, Equatable {
     private mutating func reserve(
         _ services: [Service], nodes: [Node], slices: (ServiceName) -> [EndpointSlice]
     ) {
+        owners[Claim(address: nil, port: Self.proxyHealthPort, transport: "TCP")] =
+            "the health check of the nodes' service proxies"
         for service in services where ["NodePort", "LoadBalancer"].contains(service.spec.type) {
+            if service.spec.healthCheckNodePort != 0 {
+                owners[Claim(address: nil, port: service.spec.healthCheckNodePort, transport: "TCP")] =
+                    "the health check node port of Service "
+                    + "\(service.metadata.namespace)/\(service.metadata.name)"
+            }
             for port in service.spec.ports where port.nodePort != 0 {
                 owners[Claim(address: nil, port: port.nodePort, transport: port.protocol)] =
                     "the node port of Service \(service.metadata.namespace)/\(service.metadata.name)"

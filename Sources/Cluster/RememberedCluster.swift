@@ -1,16 +1,35 @@
 import ContainerRuntime
+import Glibc
 import KubernetesJSON
 
-/// Where the running cluster's addresses are and how it answers for names, for other programs that look at it or take
-/// it down: they are started without the options that it was started with.
+/// Where the running cluster's data and addresses are and how it answers for names, for other programs that look at it
+/// or take it down: they are started without the options that it was started with.
 extension ClusterConfiguration {
+    /// The cluster that runs, or ran last, with this run directory.
+    ///
+    /// - Parameters:
+    ///   - stateDirectory: nil for the one that it was started with, or else the usual one; likewise `podLogDirectory`.
+    /// - Throws: ``ClusterError`` with code `badConfiguration` if what it noted cannot be read.
+    public static func found(
+        runDirectory: String, stateDirectory: String?, podLogDirectory: String?
+    ) throws -> ClusterConfiguration {
+        var result = ClusterConfiguration()
+        result.runDirectory = runDirectory
+        result = try result.remembered()
+        if let stateDirectory { result.stateDirectory = stateDirectory }
+        if let podLogDirectory { result.podLogDirectory = podLogDirectory }
+        return result
+    }
+
     private var rememberedFile: String { "\(runDirectory)/cluster.json" }
 
     /// Notes the choices in the run directory.
     ///
     /// - Throws: `ContainerRuntimeError` if the file cannot be written.
-    func remember() throws {
+    package func remember() throws {
         var choices: JSONValue = [
+            "stateDirectory": .string(Self.absolute(stateDirectory)),
+            "podLogDirectory": .string(Self.absolute(podLogDirectory)),
             "podCIDR": .string(podCIDR), "serviceCIDR": .string(serviceCIDRText),
             "clusterDomain": .string(clusterDomain),
             "dnsUpstreams": .array(dns.upstreams.map { .string($0) }),
@@ -21,10 +40,17 @@ extension ClusterConfiguration {
         try Files.write(choices.json(), to: rememberedFile)
     }
 
+    /// A folder's path for those who are called elsewhere. Shell: `realpath FOLDER`
+    private static func absolute(_ folder: String) -> String {
+        guard let path = realpath(folder, nil) else { return folder }
+        defer { free(path) }
+        return String(cString: path)
+    }
+
     /// This configuration with the choices of the cluster that runs, or ran last.
     ///
     /// - Throws: ``ClusterError`` with code `badConfiguration` if what was noted is no such thing.
-    func remembered() throws -> ClusterConfiguration {
+    package func remembered() throws -> ClusterConfiguration {
         guard let text = Files.text(rememberedFile) else { return self }
         var result = self
         do {
@@ -32,6 +58,8 @@ extension ClusterConfiguration {
             func texts(_ key: String) -> [String] {
                 choices[key]?.arrayValue?.compactMap(\.stringValue) ?? []
             }
+            if let folder = choices["stateDirectory"]?.stringValue { result.stateDirectory = folder }
+            if let folder = choices["podLogDirectory"]?.stringValue { result.podLogDirectory = folder }
             if let range = choices["podCIDR"]?.stringValue { result.podCIDR = range }
             if let range = choices["serviceCIDR"]?.stringValue { try result.setServiceCIDR(range) }
             result.nodeAddress = choices["nodeAddress"]?.stringValue ?? nodeAddress

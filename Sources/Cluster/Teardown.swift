@@ -14,6 +14,7 @@ public enum Teardown {
     /// tables, mounts, sockets, logs, the kubeconfig's context. What is gone already is no error.
     ///
     /// - Parameters:
+    ///   - configuration: as ``ClusterConfiguration/found(runDirectory:stateDirectory:podLogDirectory:)`` tells it.
     ///   - purge: remove what was stored too.
     ///   - report: is given a line for each step.
     /// - Throws: ``ClusterError`` with code `notRoot`, and the errors of rooms that could not clean up.
@@ -28,7 +29,7 @@ public enum Teardown {
             try await end(holder)
             report("Stopped swiftlet (process \(holder))")
         }
-        let network = try NodeNetwork(configuration.remembered(), logger: logger)
+        let network = try NodeNetwork(configuration, logger: logger)
         try await endPods(network, configuration, logger: logger)
         report("Removed pods and containers")
         try ServiceProxy.cleanUp(network.proxyConfiguration, logger: logger)

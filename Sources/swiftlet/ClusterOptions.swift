@@ -5,20 +5,41 @@ import Cluster
 struct ClusterOptions: ParsableArguments {
     @Option(
         name: .customLong("state"),
-        help: "Folder of what survives a restart: store, certificates, containers.")
-    var stateDirectory = ClusterConfiguration().stateDirectory
+        help: ArgumentHelp(
+            "Folder of what survives a restart: store, certificates, containers.",
+            discussion:
+                "Without it that of the cluster that runs here, or ran last; 'up' takes \(standard.stateDirectory)."
+        ))
+    var stateDirectory: String?
 
     @Option(name: .customLong("run"), help: "Folder of sockets, lock and log.")
-    var runDirectory = ClusterConfiguration().runDirectory
+    var runDirectory = standard.runDirectory
 
-    @Option(name: .customLong("pod-logs"), help: "Folder of container logs.")
-    var podLogDirectory = ClusterConfiguration().podLogDirectory
+    @Option(
+        name: .customLong("pod-logs"),
+        help: ArgumentHelp(
+            "Folder of container logs.",
+            discussion:
+                "Without it that of the cluster that runs here, or ran last; 'up' takes \(standard.podLogDirectory)."
+        ))
+    var podLogDirectory: String?
 
-    var configuration: ClusterConfiguration {
-        var configuration = ClusterConfiguration()
-        configuration.stateDirectory = stateDirectory
+    private static let standard = ClusterConfiguration()
+
+    /// A cluster to be started.
+    var new: ClusterConfiguration {
+        var configuration = Self.standard
         configuration.runDirectory = runDirectory
-        configuration.podLogDirectory = podLogDirectory
+        if let stateDirectory { configuration.stateDirectory = stateDirectory }
+        if let podLogDirectory { configuration.podLogDirectory = podLogDirectory }
         return configuration
+    }
+
+    /// The cluster that runs, or ran last.
+    var existing: ClusterConfiguration {
+        get throws {
+            try .found(
+                runDirectory: runDirectory, stateDirectory: stateDirectory, podLogDirectory: podLogDirectory)
+        }
     }
 }

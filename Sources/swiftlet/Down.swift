@@ -21,7 +21,7 @@ struct Down: AsyncParsableCommand {
 
     func run() async throws {
         LogLevel.warning.bootstrap()
-        try await Teardown.run(cluster.configuration, purge: purge, logger: Logger(label: "swiftlet")) {
+        try await Teardown.run(cluster.existing, purge: purge, logger: Logger(label: "swiftlet")) {
             print($0)
         }
     }

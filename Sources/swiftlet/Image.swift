@@ -28,7 +28,7 @@ struct Image: ParsableCommand {
         var archive: String
 
         func run() throws {
-            for name in try LocalImages(cluster.configuration).load(archive) { print("Loaded \(name)") }
+            for name in try LocalImages(cluster.existing).load(archive) { print("Loaded \(name)") }
         }
     }
 
@@ -43,7 +43,7 @@ struct Image: ParsableCommand {
         @OptionGroup var cluster: ClusterOptions
 
         func run() throws {
-            print(try LocalImages(cluster.configuration).table())
+            print(try LocalImages(cluster.existing).table())
         }
     }
 }

@@ -17,7 +17,7 @@ struct KubeconfigCommand: ParsableCommand {
     @OptionGroup var cluster: ClusterOptions
 
     func run() throws {
-        let path = cluster.configuration.adminKubeconfig
+        let path = try cluster.existing.adminKubeconfig
         guard let text = Files.text(path) else {
             throw ClusterError(
                 .notRunning,

@@ -42,7 +42,7 @@ struct RolloutCommand: AsyncParsableCommand {
             if let first = TerminalSize(of: STDOUT_FILENO) {
                 size = { TerminalSize(of: STDOUT_FILENO) ?? first }
             }
-            let watch = try RolloutWatch(cluster.configuration, deployment: deployment, namespace: namespace)
+            let watch = try RolloutWatch(cluster.existing, deployment: deployment, namespace: namespace)
             try await watch.run(once: once, size: size) { text in
                 // At once: whoever reads it should not wait for a buffer to fill.
                 let bytes = Array(text.utf8)

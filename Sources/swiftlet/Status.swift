@@ -14,7 +14,7 @@ struct Status: AsyncParsableCommand {
     @OptionGroup var cluster: ClusterOptions
 
     func run() async throws {
-        let report = try await StatusReport.gather(cluster.configuration)
+        let report = try await StatusReport.gather(cluster.existing)
         print(report.text)
         if !report.isHealthy { throw ExitCode.failure }
     }

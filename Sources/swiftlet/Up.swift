@@ -64,7 +64,7 @@ struct Up: AsyncParsableCommand {
     var detached = false
 
     func run() async throws {
-        var configuration = cluster.configuration
+        var configuration = cluster.new
         configuration.apiPort = port
         configuration.nodeName = nodeName
         configuration.nodeAddress = nodeAddress

@@ -38,8 +38,7 @@ public struct RolloutWatch: Sendable {
         client = KubernetesClient(
             transport: try HTTPSTransport(
                 kubeconfig: try Kubeconfig.load(path: configuration.adminKubeconfig)))
-        let network = try NodeNetwork(
-            configuration.remembered(), logger: Logger(label: "swiftlet.network"))
+        let network = try NodeNetwork(configuration, logger: Logger(label: "swiftlet.network"))
         nodeAddresses = network.nodeAddresses
         tracking = try? ConnectionTracking()
     }

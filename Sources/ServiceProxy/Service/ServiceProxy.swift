@@ -112,9 +112,19 @@ public final class ServiceProxy: Sendable {
         }
     }
 
-    /// Repairs the tables each time that somebody else has changed them, such as with `nft flush ruleset`.
+    /// Repairs the tables each time that somebody else has changed them, such as with `nft flush ruleset`: at once,
+    /// unless that goes on and on (``RepairPace``).
     private func repair(after disturbances: AsyncStream<Void>, _ cuts: CutQueue) async {
+        let start = ContinuousClock.now
+        var pace = RepairPace()
         for await _ in disturbances {
+            let pause = pace.pause(at: ContinuousClock.now - start)
+            if pause > .zero {
+                logger.warning(
+                    "the proxy's nftables tables are changed again and again; is another proxy running on this node?",
+                    metadata: ["pause": "\(pause)"])
+                guard (try? await clock.sleep(for: pause)) != nil else { return }
+            }
             do {
                 let isUncertain = try plane.withLock { plane in
                     try plane?.repair()

@@ -1,5 +1,6 @@
 import Glibc
 import NIOCore
+import NIOPosix
 
 /// What went wrong while speaking HTTP, on either side of the connection.
 public struct HTTPError: Error, Sendable, CustomStringConvertible {
@@ -44,6 +45,16 @@ public struct HTTPError: Error, Sendable, CustomStringConvertible {
 
     public var description: String {
         guard let cause else { return message }
-        return "\(message): \(cause)"
+        return "\(message): \(Self.words(cause))"
+    }
+
+    /// The system's words for its errors; the library's are for its developers.
+    private static func words(_ error: any Error) -> String {
+        switch error {
+        case let error as IOError: String(cString: strerror(error.errnoCode))
+        case let error as NIOConnectionError where !error.connectionErrors.isEmpty:
+            error.connectionErrors.map { words($0.error) }.joined(separator: "; ")
+        default: "\(error)"
+        }
     }
 }

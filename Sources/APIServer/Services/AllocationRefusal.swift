@@ -61,8 +61,8 @@ package struct AllocationRefusal: Sendable, Hashable {
                 + "given, or look at those that are taken: kubectl get ipaddresses"
         case .addressOutOfRange(let address):
             return
-                "\(address) is not in \(Self.list(ranges(address.family))), where addresses of Services come from. "
-                + "Leave spec.clusterIP out, or add a range with a ServiceCIDR object."
+                "\(address) is none that can be given out from \(Self.list(ranges(address.family))): not in any of these, "
+                + "or the first or last address of one. Leave spec.clusterIP out, or add a range with a ServiceCIDR object."
         case .portsFull:
             return
                 "no node port is left in \(ports). Change Services that need none to type ClusterIP, or say "

@@ -20,11 +20,18 @@ struct KernelSettings: Sendable {
     static let forwarding = Setting(path: "/proc/sys/net/ipv4/ip_forward", value: "1")
     static let forwarding6 = Setting(path: "\(interfaces6)/all/forwarding", value: "1")
 
+    /// A TCP connection that was broken off with a reset is forgotten at once, not after ten seconds, in which the kernel
+    /// would lead a client that uses the port again to the pod that broke it off, which may have ended since.
+    static let brokenConnections = Setting(
+        path: "/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_close", value: "0")
+
     private static let interfaces6 = "/proc/sys/net/ipv6/conf"
 
     /// What is needed of this machine, in the order in which it is set.
     private func needed() throws(PodNetworkError) -> [Setting] {
         var settings: [Setting] = []
+        // A kernel without connection tracking has no such setting.
+        if try Files.read(Self.brokenConnections.path) != nil { settings.append(Self.brokenConnections) }
         if families.contains(.ipv4) { settings.append(Self.forwarding) }
         if families.contains(.ipv6) {
             // A machine that passes packets on heeds no router advertisements, by which it may have its own

@@ -322,8 +322,18 @@ struct DataPathTests {
     }
 
     /// The pod has ended in the middle of a connection, and the client's port is used again.
-    @Test func aPortOfAConnectionThatADyingPodBrokeOffCanBeUsedAgain() async throws {
+    /// - Parameter isForgotten: the kernel forgets broken connections by itself, as nodes are set to.
+    @Test(arguments: [false, true])
+    func aPortOfAConnectionThatADyingPodBrokeOffCanBeUsedAgain(isForgotten: Bool) async throws {
         let network = try await PrivateNetwork()
+        if isForgotten {
+            let isSet = try await network.node.run {
+                let setting = open("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_close", O_WRONLY)
+                defer { close(setting) }
+                return write(setting, "0", 1) == 1
+            }
+            try #require(isSet)
+        }
         var proxy = try await Proxy(network)
         let tracking = try await ConnectionTracking(in: network.node)
         let client = try await network.addPod("10.244.0.9")
@@ -353,6 +363,10 @@ struct DataPathTests {
                 let socket = try await client.run { Self.socket(boundTo: 4000) }
                 defer { close(socket) }
                 return exchange(socket, SOCK_STREAM, service, 80)
+            }
+            if isForgotten {
+                #expect(try await again().server == "b")
+                return
             }
             #expect(try await again() == .refused(ECONNREFUSED))
             #expect(try BrokenConnections(to: PrivateNetwork.address("10.244.0.3")).forget(tracking) == 0)

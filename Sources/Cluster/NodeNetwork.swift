@@ -133,6 +133,18 @@ struct NodeNetwork: Sendable {
     /// The nftables tables besides the proxy's, which has an eye on its own.
     var tables: [FixedTable] { pods.tables + (untrackedDNS.map { [$0.table] } ?? []) }
 
+    /// Tells of firewalls that may let nothing through to pods.
+    func warnOfObstacles() {
+        do {
+            for obstacle in try ForwardingObstacle.find(pods: podRanges.map(\.cluster)) {
+                logger.warning("\(obstacle)")
+            }
+        } catch {
+            logger.warning(
+                "whether a firewall stands before pods is not known", metadata: ["error": "\(error)"])
+        }
+    }
+
     /// Gives the node the Service range and the address of cluster DNS, as the proxy does: before it does, so that
     /// DNS can be asked right from the start.
     func establishServiceRange() throws {

@@ -107,6 +107,7 @@ struct Rooms: Sendable {
             client: client("system:apiserver", as: "swiftlet", groups: ["system:masters"]),
             logger: log("dns"))
         tables = NodeTables(network.tables, logger: log("network"))
+        network.warnOfObstacles()
         try network.establishServiceRange()
         try await dns.bind()
         let images: ImageFolder

@@ -2,6 +2,8 @@ import ContainerRuntime
 import Glibc
 import KubernetesAPI
 import KubernetesClient
+import Netlink
+import PodNetwork
 import ServiceProxy
 
 /// How the cluster on this machine is, as `swiftlet status` shows it.
@@ -35,15 +37,19 @@ public struct StatusReport: Sendable {
                 rows.append(["node \(node.metadata.name)", "\(isReady ? "Ready" : "NotReady")\(why)"])
                 isHealthy = isHealthy || isReady
             }
-            let pods = try await client.list(Pod.self).items
-            let running = pods.count { $0.status.phase == "Running" }
-            rows.append(["pods", "\(pods.count), \(running) running"])
+            let all = try await client.list(Pod.self).items
+            let running = all.count { $0.status.phase == "Running" }
+            rows.append(["pods", "\(all.count), \(running) running"])
             let services = try await client.list(Service.self).items
             rows.append(["services", "\(services.count)"])
             let slices = try await client.list(EndpointSlice.self).items
             for (node, lag) in try await lags(client, services: services, slices: slices) {
                 rows.append(["proxy \(node)", lag.description])
             }
+            let pods = nodes.flatMap(\.spec.podCIDRs).compactMap { IPNetwork($0) }
+            rows += try ForwardingObstacle.find(pods: pods).map { ["warning", "\($0)"] }
+        } catch let error as PodNetworkError {
+            rows.append(["warning", "whether a firewall stands before pods is not known: \(error)"])
         } catch {
             rows.append(["API", "does not answer: \(error). See \(configuration.logFile)"])
         }

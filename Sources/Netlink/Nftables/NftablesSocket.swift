@@ -97,6 +97,14 @@ public struct NftablesSocket: Sendable {
         }
     }
 
+    /// The chains of all tables, whoever has made them, that packets meet by themselves. Shell: `nft list chains`.
+    public func baseChains() throws(NetlinkError) -> [BaseChain] {
+        try socket.dump("list all chains", type: Self.type(NFT_MSG_GETCHAIN)) {
+            Self.header(&$0, family: UInt8(AF_UNSPEC))
+        }
+        .compactMap { BaseChain($0) }
+    }
+
     /// How many rules the chains of a table have. Shell: `nft list table ip NAME`.
     public func ruleCount(of table: TableName) throws(NetlinkError) -> Int {
         try socket.dump("list the rules of table \(table)", type: Self.type(NFT_MSG_GETRULE)) {

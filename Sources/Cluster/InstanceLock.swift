@@ -15,7 +15,7 @@ public struct InstanceLock: ~Copyable, Sendable {
         guard descriptor >= 0 else { throw ClusterError.system("open the lock \(path)") }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             let holder = Self.content(descriptor).map { "process \($0)" } ?? "another process"
-            close(descriptor)
+            // What is thrown after all is set runs `deinit`, which closes the file.
             throw ClusterError(
                 .alreadyRunning,
                 "Expected no cluster on \(path), found one that runs (\(holder)). "

@@ -102,6 +102,24 @@ private final class ScriptedServers: UpstreamTransport {
     }
 }
 
+/// A server that forwards everything back, but for the first queries, which are lost.
+private final class LossyMirror: UpstreamTransport {
+    let loops = LoopDetector()
+    private let lost: Mutex<Int>
+
+    init(losing lost: Int) { self.lost = Mutex(lost) }
+
+    func exchange(_ query: Query, with server: ListenAddress) async throws -> Response {
+        let isLost = lost.withLock { lost in
+            lost -= 1
+            return lost >= 0
+        }
+        if isLost { throw ScriptedServers.Down() }
+        guard case .answer(let answer) = loops.resolve(query.question) else { throw ScriptedServers.Down() }
+        return try Response(reading: query.response(answer, limit: 1232))
+    }
+}
+
 @Suite struct ForwardingTests {
     private let first = ListenAddress(address: .v4(0xc000_0201), port: 1)
     private let second = ListenAddress(address: .v4(0xc000_0201), port: 2)
@@ -228,6 +246,22 @@ private final class ScriptedServers: UpstreamTransport {
     @Test func withoutServersTheAnswerIsAFailure() async throws {
         let answer = await upstreams(ScriptedServers(), []).resolve(try question(), within: .seconds(600))
         #expect(answer.code == .serverFailure)
+    }
+
+    /// A loop is found even when the first questions that could tell of it are lost.
+    @Test func lostChecksForLoopsAreRepeated() async throws {
+        let mirror = LossyMirror(losing: 2)
+        let log = LogStream()
+        let upstreams = Upstreams(
+            transport: mirror, loops: mirror.loops, timing: .unhurried, clock: ContinuousClock(),
+            logger: log.logger)
+        await withTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { await upstreams.run() }
+            upstreams.setServers([first])
+            await log.wait(for: "forwards to us what we forward to it")
+            tasks.cancelAll()
+        }
+        #expect(upstreams.isDown)
     }
 
     // MARK: The forwarder

@@ -1,4 +1,6 @@
 import Cluster
+import Glibc
+import Synchronization
 import Testing
 
 @Suite("What is said before anything is started")
@@ -83,5 +85,27 @@ struct InstanceLockTests {
         }
         #expect(InstanceLock.holder(of: path) == nil)
         _ = try InstanceLock(path)
+        remove(path)
+    }
+
+    /// A descriptor that is closed twice may be somebody else's the second time.
+    @Test("Whoever asks in vain closes no file of others")
+    func othersFiles() async throws {
+        let path = "/tmp/swiftlet-lock-test-\(UInt64.random(in: 0...UInt64.max))"
+        let lock = try InstanceLock(path)
+        let hasAsked = Atomic(false)
+        async let lost = {
+            var lost = 0
+            while !hasAsked.load(ordering: .relaxed) {
+                let file = open("/dev/null", O_RDONLY | O_CLOEXEC)
+                if close(file) != 0 { lost += 1 }
+            }
+            return lost
+        }()
+        for _ in 0..<20_000 { #expect(throws: ClusterError.self) { _ = try InstanceLock(path) } }
+        hasAsked.store(true, ordering: .relaxed)
+        #expect(await lost == 0)
+        _ = consume lock
+        remove(path)
     }
 }

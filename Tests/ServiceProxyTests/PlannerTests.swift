@@ -232,11 +232,15 @@ import Testing
             table.entries[ServiceAddress(address(7), .sctp, 9)] = .drop
             table.serviceAddresses = [address(1), address(2)]
             table.hairpinAddresses = [address(100)]
-            var elements = form.elements(of: table)
+            let elements = form.elements(of: table)
             #expect(form.table(from: elements) == table)
-            // A table that contradicts itself is not taken over.
-            elements[NftablesForm.endpoints]?.removeLast()
-            #expect(form.table(from: elements) == nil)
+            // A table that contradicts itself is not taken over. A Service without endpoints does not.
+            let only = NftablesForm.key(ServiceAddress(address(1), .udp, 53), slot: 0)
+            for endpoint in elements[NftablesForm.endpoints] ?? [] {
+                var damaged = elements
+                damaged[NftablesForm.endpoints]?.removeAll { $0 == endpoint }
+                #expect((form.table(from: damaged) == nil) == (endpoint.key != only))
+            }
         }
     }
 

@@ -91,8 +91,15 @@ package struct UpstreamPool: Sendable {
     }
 
     /// The server turned out to forward to us; it is left out.
-    package mutating func isLoop(_ address: ListenAddress) {
-        change(address) { $0.isLoop = true }
+    ///
+    /// - Returns: whether that is news.
+    package mutating func isLoop(_ address: ListenAddress) -> Bool {
+        var isNews = false
+        change(address) {
+            isNews = !$0.isLoop
+            $0.isLoop = true
+        }
+        return isNews
     }
 
     private mutating func change(_ address: ListenAddress, _ body: (inout Member) -> Void) {

@@ -210,12 +210,20 @@ package final class Upstreams: Sendable {
     private func checkForLoop(_ server: ListenAddress) async {
         let token = loops.begin { [weak self] in self?.isLoop(server) }
         tokens.withLock { $0.append(token) }
-        // What it answers does not matter, only whether it asks us in turn.
-        _ = try? await exchange(token, server, nil, within: timing.server)
+        // The question or its answer may be lost, and the server may not be there yet.
+        while tokens.withLock({ $0.contains(token) }) {
+            do {
+                // What it answers does not matter, only whether it asks us in turn.
+                _ = try await exchange(token, server, nil, within: timing.server)
+                return
+            } catch {
+                guard (try? await clock.sleep(for: timing.pauseBetweenChecks)) != nil else { return }
+            }
+        }
     }
 
     private func isLoop(_ server: ListenAddress) {
-        pool.withLock { $0.isLoop(server) }
+        guard pool.withLock({ $0.isLoop(server) }) else { return }
         logger.error(
             """
             a DNS server forwards to us what we forward to it, and is left out. Name another one in the node's \

@@ -5,8 +5,8 @@ import Synchronization
 /// Tells when somebody else changes certain tables. Shell: `nft monitor`.
 public final class NftablesMonitor: Sendable {
     private let descriptor: Int32
-    /// Says that something was missed; an eventfd.
-    private let alarm: Int32
+    /// Says that something was missed.
+    private let alarm: EventDescriptor
     private let tables: Mutex<[TableName]>
     private let socket: NftablesSocket
     private let ownPort: UInt32
@@ -18,12 +18,11 @@ public final class NftablesMonitor: Sendable {
         self.socket = socket
         ownPort = try socket.socket.port()
         let words = "listen to changes of nftables"
+        alarm = try EventDescriptor(for: words)
         descriptor = Glibc.socket(
             AF_NETLINK, Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue), NETLINK_NETFILTER)
-        alarm = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
-        guard descriptor >= 0, alarm >= 0 else {
-            throw NetlinkError(
-                .socket(call: descriptor < 0 ? "socket" : "eventfd", errno: errno), request: words)
+        guard descriptor >= 0 else {
+            throw NetlinkError(.socket(call: "socket", errno: errno), request: words)
         }
         // A transaction of ours may be long, and is told of too.
         var size: Int32 = 64 << 20
@@ -42,7 +41,6 @@ public final class NftablesMonitor: Sendable {
 
     deinit {
         close(descriptor)
-        close(alarm)
     }
 
     private func listen(_ isListening: Bool) throws(NetlinkError) {
@@ -75,50 +73,43 @@ public final class NftablesMonitor: Sendable {
         do { try change() } catch { failure = error }
         try listen(true)
         if try socket.generation() &- generation != socket.commitCount &- count {
-            var one: UInt64 = 1
-            write(alarm, &one, 8)
+            alarm.set()
         }
         if let failure { throw failure }
     }
 
     /// Takes back that something was missed.
     /// - Returns: whether something was.
-    package func takeAlarm() -> Bool {
-        var count: UInt64 = 0
-        return read(alarm, &count, 8) == 8
-    }
+    package func takeAlarm() -> Bool { alarm.take() }
 
     /// Yields once or more after each change by somebody else, until nobody takes what it yields any more. To be
     /// called once.
     public func disturbances() -> AsyncStream<Void> {
         let (stream, continuation) = AsyncStream.makeStream(
             of: Void.self, bufferingPolicy: .bufferingNewest(1))
-        let stop = eventfd(0, Int32(EFD_CLOEXEC))
-        guard stop >= 0 else {
+        // Both the thread and whoever ends the stream hold it, so that neither can meet a descriptor that is another's
+        // by now.
+        guard let stop = try? EventDescriptor(for: "stop listening") else {
             continuation.finish()
             return stream
         }
-        continuation.onTermination = { _ in
-            var one: UInt64 = 1
-            write(stop, &one, 8)
-        }
+        continuation.onTermination = { _ in stop.set() }
         let thread = OwnThread { [self] in
             var buffer = [UInt8](repeating: 0, count: 1 << 16)
             while waitForNotice(or: stop) {
                 if readsDisturbance(into: &buffer) { continuation.yield() }
             }
-            close(stop)
             continuation.finish()
         }
         if !thread.start() { continuation.finish() }
         return stream
     }
 
-    private func waitForNotice(or stop: Int32) -> Bool {
+    private func waitForNotice(or stop: EventDescriptor) -> Bool {
         var waiting = [
             pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
-            pollfd(fd: stop, events: Int16(POLLIN), revents: 0),
-            pollfd(fd: alarm, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: stop.descriptor, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: alarm.descriptor, events: Int16(POLLIN), revents: 0),
         ]
         while poll(&waiting, 3, -1) < 0 {
             guard errno == EINTR else { return false }
@@ -157,5 +148,33 @@ public final class NftablesMonitor: Sendable {
         // The table's name is the first attribute of all of them; the end of a transaction names none.
         guard message.type & 0xff != UInt16(truncatingIfNeeded: NFT_MSG_NEWGEN.rawValue) else { return false }
         return message.attributes(afterHeaderOf: 4)[NFTA_TABLE_NAME]?.string == table.name
+    }
+}
+
+/// Something that a thread in `poll` can be told. Made with `eventfd`.
+private final class EventDescriptor: Sendable {
+    let descriptor: Int32
+
+    init(for words: String) throws(NetlinkError) {
+        descriptor = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
+        guard descriptor >= 0 else {
+            throw NetlinkError(.socket(call: "eventfd", errno: errno), request: words)
+        }
+    }
+
+    deinit {
+        close(descriptor)
+    }
+
+    func set() {
+        var one: UInt64 = 1
+        write(descriptor, &one, 8)
+    }
+
+    /// Takes back what was told.
+    /// - Returns: whether anything was.
+    func take() -> Bool {
+        var count: UInt64 = 0
+        return read(descriptor, &count, 8) == 8
     }
 }

@@ -124,14 +124,34 @@ public struct NftablesSocket: Sendable {
     }
 
     /// All elements of a set or a map. Shell: `nft list set ip TABLE NAME`.
-    public func elements(of set: String, in table: TableName) throws(NetlinkError) -> [SetElement] {
+    ///
+    /// The kernel tells of many elements part by part. When it is giving the set more room meanwhile, which it does
+    /// beside and some time after many were added, parts repeat or leave out elements, and nothing says so.
+    /// - Parameter isSteady: nobody changes the set meanwhile, packets neither, so that what comes in several parts
+    ///   can be read until it comes the same twice.
+    /// - Throws: `NetlinkError`; with `.interrupted` when a set that was said to be steady came differently each time.
+    public func elements(
+        of set: String, in table: TableName, isSteady: Bool = true
+    ) throws(NetlinkError) -> [SetElement] {
+        var last: Set<SetElement>?
+        for _ in 0..<16 {
+            let parts = try parts(of: set, in: table)
+            let elements = parts.flatMap(Self.elements)
+            guard isSteady, parts.count > 1 else { return elements }
+            let found = Set(elements)
+            if found == last { return Array(found) }
+            last = found
+        }
+        throw NetlinkError(.interrupted, request: "list the elements of \(set) in table \(table)")
+    }
+
+    private func parts(of set: String, in table: TableName) throws(NetlinkError) -> [Message] {
         try socket.dump("list the elements of \(set) in table \(table)", type: Self.type(NFT_MSG_GETSETELEM))
         {
             Self.header(&$0, family: table.family.rawValue)
             $0.attribute(NFTA_SET_ELEM_LIST_TABLE, table.name)
             $0.attribute(NFTA_SET_ELEM_LIST_SET, set)
         }
-        .flatMap(Self.elements)
     }
 
     package static func elements(_ message: Message) -> [SetElement] {

@@ -100,7 +100,7 @@ package struct NftablesBackEnd: Sendable {
     private func clients(
         _ isStale: (ServiceAddress, Backend) -> Bool
     ) throws(NetlinkError) -> [[UInt8]] {
-        form.clients(try socket.elements(of: NftablesForm.affinity, in: form.table), isStale)
+        form.clients(try socket.elements(of: NftablesForm.affinity, in: form.table, isSteady: false), isStale)
     }
 
     /// An element whose time runs out meanwhile is not there any more, and fails those that are deleted with it: they

@@ -37,9 +37,9 @@ public struct StatusReport: Sendable {
                 rows.append(["node \(node.metadata.name)", "\(isReady ? "Ready" : "NotReady")\(why)"])
                 isHealthy = isHealthy || isReady
             }
-            let all = try await client.list(Pod.self).items
-            let running = all.count { $0.status.phase == "Running" }
-            rows.append(["pods", "\(all.count), \(running) running"])
+            let pods = try await client.list(Pod.self).items
+            let running = pods.count { $0.status.phase == "Running" }
+            rows.append(["pods", "\(pods.count), \(running) running"])
             let services = try await client.list(Service.self).items
             rows.append(["services", "\(services.count)"])
             let slices = try await client.list(EndpointSlice.self).items

@@ -40,21 +40,24 @@ public struct HTTPError: Error, Sendable, CustomStringConvertible {
         self.cause = cause
     }
 
+    /// The system's number (`errno`) for what went wrong, here or in a library; of attempts at several addresses, the
+    /// first one's. Nil if it was not the system that failed.
+    public static func systemNumber(of error: any Error) -> Int32? {
+        switch error {
+        case let error as HTTPError: error.cause.flatMap(systemNumber)
+        case let error as NIOConnectionError: error.connectionErrors.first.flatMap { systemNumber(of: $0.error) }
+        case let error as IOError: error.errnoCode
+        default: nil
+        }
+    }
+
     /// Whether a listening socket could not be opened since somebody else has the address.
-    public var isAddressInUse: Bool { code == .bindFailed && (cause as? IOError)?.errnoCode == EADDRINUSE }
+    public var isAddressInUse: Bool { code == .bindFailed && Self.systemNumber(of: self) == EADDRINUSE }
 
     public var description: String {
         guard let cause else { return message }
-        return "\(message): \(Self.words(cause))"
-    }
-
-    /// The system's words for its errors; the library's are for its developers.
-    private static func words(_ error: any Error) -> String {
-        switch error {
-        case let error as IOError: String(cString: strerror(error.errnoCode))
-        case let error as NIOConnectionError where !error.connectionErrors.isEmpty:
-            error.connectionErrors.map { words($0.error) }.joined(separator: "; ")
-        default: "\(error)"
-        }
+        // The system's words for its errors; the library's are for its developers.
+        let words = Self.systemNumber(of: cause).map { String(cString: strerror($0)) } ?? "\(cause)"
+        return "\(message): \(words)"
     }
 }

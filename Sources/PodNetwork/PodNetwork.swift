@@ -36,12 +36,13 @@ public struct PodNetwork: Sendable {
             try Files.makeDirectory(directory)
         }
         try linkPlugins()
-        try settings.establish()
         let mtu = try kernel("prepare the way out for pods") { () throws(NetlinkError) in
             try OutboundTranslation(configuration: configuration).establish()
             if let mtu = configuration.mtu { return mtu }
             return try uplinkMTU()
         }
+        // The translation has brought in connection tracking, where it is a module; so it can be set from here on.
+        try settings.establish()
         // The runtime takes the network as ready once it sees the description, so that comes last.
         let description = NetworkDescription.list(configuration, mtu: mtu)
         try Files.replace("\(configuration.configurationDirectory)/10-swiftlet.conflist", description.json())

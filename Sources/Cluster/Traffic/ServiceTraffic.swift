@@ -211,19 +211,6 @@ final class ServiceTraffic: PodTraffic, DataPlaneView {
         }
     }
 
-    func forgetBrokenConnections(to pod: Pod) async {
-        do {
-            let tracking = try opened()
-            for address in addresses(of: pod) where !nodeAddresses.contains(address) {
-                try await walk { _ = try BrokenConnections(to: address).forget(tracking) }
-            }
-        } catch {
-            logger.warning(
-                "connections that a pod broke off stay until they time out",
-                metadata: ["pod": "\(pod.metadata.namespace)/\(pod.metadata.name)", "error": "\(error)"])
-        }
-    }
-
     func connections(to pod: Pod) async throws -> PodConnections {
         let uid = pod.metadata.uid
         let (ports, awaited) = state.withLock {

@@ -115,12 +115,14 @@ package struct ProbeClient: Sendable {
 
     /// Why a connection was not made, in Go's words; nil for other failures.
     package static func refusal(_ error: any Error) -> String? {
+        if let number = HTTPError.systemNumber(of: error) {
+            return "connect: \(String(cString: strerror(number)).lowercased())"
+        }
         switch error {
-        case let error as HTTPError: error.cause.flatMap(refusal)
-        case let error as NIOConnectionError: error.connectionErrors.first.flatMap { refusal($0.error) }
-        case let error as IOError: "connect: \(String(cString: strerror(error.errnoCode)).lowercased())"
-        case ChannelError.connectTimeout: "i/o timeout"
-        default: nil
+        case let error as HTTPError: return error.cause.flatMap(refusal)
+        case let error as NIOConnectionError: return error.connectionErrors.first.flatMap { refusal($0.error) }
+        case ChannelError.connectTimeout: return "i/o timeout"
+        default: return nil
         }
     }
 

@@ -30,7 +30,6 @@ package struct ContainerEnding: Sendable {
         do {
             try await context.runtime.stopContainer(
                 id, grace: plan.remaining(after: context.clock.now() - begin))
-            await context.traffic.forgetBrokenConnections(to: pod)
         } catch {
             if error.code == .notFound { return }
             context.logger.warning("\(pod.key): container \(id) cannot be stopped, trying again: \(error)")

@@ -76,11 +76,7 @@ package struct PodTerminator: Sendable {
             try await context.runtime.stopContainer(
                 observed.id, grace: plan.remaining(after: context.clock.now() - begin))
         }
-        // Of the last one, all are forgotten at once.
-        if isOneOfSeveral { await context.traffic.forgetBrokenConnections(to: pod) }
     }
-
-    private var isOneOfSeveral: Bool { observation.containers.count { $0.state == .running } > 1 }
 
     private func preStop(_ hook: LifecycleHandler, _ container: Container, _ id: String, limit: Duration)
         async

@@ -15,14 +15,9 @@ public protocol PodTraffic: Sendable {
     /// client that uses one of its ports again, or whose first packet was on its way, is then led to a pod that is
     /// there.
     func forgetConnections(to pod: Pod) async
-
-    /// Makes the kernel forget those of the pod's connections that the pod has broken off, now that a container has
-    /// ended and others go on: a client that uses the port again would be led to the one that ended.
-    func forgetBrokenConnections(to pod: Pod) async
 }
 
 extension PodTraffic {
-    public func forgetBrokenConnections(to pod: Pod) async {}
     public func forgetConnections(to pod: Pod) async {}
 }
 

@@ -66,11 +66,21 @@ public final class ServiceProxy: Sendable {
         plane.withLock { $0 = first }
         let cuts = CutQueue()
         let cutter = ConnectionCutter(first.tracking)
+        // No transaction waits for ports that open and close.
+        let (checks, check) = AsyncStream.makeStream(
+            of: [UInt16: HealthCheck].self, bufferingPolicy: .bufferingNewest(1))
         var isFirst = true
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { [self] in await cutOff(cuts, cutter) }
             group.addTask { [self] in await repair(after: disturbances, cuts) }
-            defer { cuts.finish() }
+            group.addTask { [healthChecks] in
+                for await wanted in checks { await healthChecks.update(wanted) }
+                await healthChecks.stop()
+            }
+            defer {
+                cuts.finish()
+                check.finish()
+            }
             for await _ in queue.signals {
                 guard let batch = queue.take() else { continue }
                 let start = ContinuousClock.now
@@ -83,9 +93,8 @@ public final class ServiceProxy: Sendable {
                 revision.publish(batch.revisions, .committed)
                 if plane.withLock({ $0?.takeUncertainty() }) == true { cuts.addUncertainty() }
                 cuts.add(changes, batch.revisions)
-                await healthChecks.update(plane.withLock { $0?.healthChecks } ?? [:])
+                check.yield(plane.withLock { $0?.healthChecks } ?? [:])
             }
-            await healthChecks.stop()
         }
     }
 

@@ -206,6 +206,23 @@ private func told(_ event: InformerEvent<ConfigMap>) -> String {
         }
     }
 
+    /// Who waits may rely on what subscribers do.
+    @Test func waitingForSyncEndsAfterSubscribersWereTold() async throws {
+        try await running { informer, _ in
+            let steps = Ear<String>()
+            informer.subscribe { event in
+                // Runs on this thread until it has to wait.
+                Task.immediate {
+                    await informer.waitForSync()
+                    steps.hear("waited")
+                }
+                steps.hear(told(event))
+            }
+            server.answer(listOf([configMap("a")], version: 3), ScriptedWatch().response)
+            #expect(await steps.first(4) == ["added a 1", "synced", "waited", "waited"])
+        }
+    }
+
     @Test func waitingForSyncCanBeCancelled() async {
         let informer = Informer<ConfigMap>(client: server.client, clock: clock, logger: quiet)
         let waiting = Task { await informer.waitForSync() }

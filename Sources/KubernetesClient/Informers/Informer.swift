@@ -30,6 +30,12 @@ public final class Informer<Object: KubernetesObject>: Sendable {
         var progress: [@Sendable (String) -> Void] = []
     }
 
+    private struct Waiters {
+        /// Subscribers have been told of what existed at the beginning. It is known a moment before that.
+        var isOver = false
+        var continuations: [UInt64: CheckedContinuation<Void, Never>] = [:]
+    }
+
     /// Which objects it follows.
     public let scope: InformerScope
 
@@ -43,7 +49,7 @@ public final class Informer<Object: KubernetesObject>: Sendable {
     /// Held while events are told, so that all subscribers hear all events in the same order, and one that
     /// subscribes meanwhile misses none and hears none twice.
     private let handlers = Mutex(Handlers())
-    private let waiters = Mutex<[UInt64: CheckedContinuation<Void, Never>]>([:])
+    private let waiters = Mutex(Waiters())
     private let waiterIDs = Atomic<UInt64>(0)
     /// Why the server cannot be followed, while it cannot.
     private let trouble = Mutex<String?>(nil)
@@ -105,14 +111,14 @@ public final class Informer<Object: KubernetesObject>: Sendable {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isOver = waiters.withLock { waiters in
-                    if Task.isCancelled || hasSynced { return true }
-                    waiters[id] = continuation
+                    if Task.isCancelled || waiters.isOver { return true }
+                    waiters.continuations[id] = continuation
                     return false
                 }
                 if isOver { continuation.resume() }
             }
         } onCancel: {
-            waiters.withLock { $0.removeValue(forKey: id) }?.resume()
+            waiters.withLock { $0.continuations.removeValue(forKey: id) }?.resume()
         }
     }
 
@@ -167,8 +173,8 @@ public final class Informer<Object: KubernetesObject>: Sendable {
             endTrouble()
             tell { $0.replace(with: list.items, resourceVersion: revision) }
             for waiter in waiters.withLock({ waiters in
-                defer { waiters = [:] }
-                return waiters.values
+                defer { waiters = Waiters(isOver: true) }
+                return waiters.continuations.values
             }) { waiter.resume() }
             return reflector.listed(resourceVersion: revision)
         } catch {

@@ -46,8 +46,8 @@ public struct StatusReport: Sendable {
             for (node, lag) in try await lags(client, services: services, slices: slices) {
                 rows.append(["proxy \(node)", lag.description])
             }
-            let pods = nodes.flatMap(\.spec.podCIDRs).compactMap { IPNetwork($0) }
-            rows += try ForwardingObstacle.find(pods: pods).map { ["warning", "\($0)"] }
+            let ranges = nodes.flatMap(\.spec.podCIDRs).compactMap { IPNetwork($0) }
+            rows += try ForwardingObstacle.find(pods: ranges).map { ["warning", "\($0)"] }
         } catch let error as PodNetworkError {
             rows.append(["warning", "whether a firewall stands before pods is not known: \(error)"])
         } catch {

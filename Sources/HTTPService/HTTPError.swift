@@ -45,7 +45,8 @@ public struct HTTPError: Error, Sendable, CustomStringConvertible {
     public static func systemNumber(of error: any Error) -> Int32? {
         switch error {
         case let error as HTTPError: error.cause.flatMap(systemNumber)
-        case let error as NIOConnectionError: error.connectionErrors.first.flatMap { systemNumber(of: $0.error) }
+        case let error as NIOConnectionError:
+            error.connectionErrors.first.flatMap { systemNumber(of: $0.error) }
         case let error as IOError: error.errnoCode
         default: nil
         }

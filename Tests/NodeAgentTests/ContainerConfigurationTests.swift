@@ -97,6 +97,16 @@ import Testing
         #expect(make("ClusterFirst", own).options == ["ndots:2"])
     }
 
+    /// systemd writes "search ." on machines without a domain; musl's and busybox's resolvers fail with that.
+    @Test func theRootIsNoSearchDomain() {
+        func searches(_ text: String) -> [String] { ResolverConfiguration(parsing: text).searches }
+        #expect(searches("search .\n") == [])
+        #expect(searches("search corp.example. . b.example\n") == ["corp.example", "b.example"])
+        #expect(searches("search a.example\nsearch .\n") == [])
+        let text = "options ndots:1 edns0\noptions timeout:2 ndots:3\n"
+        #expect(ResolverConfiguration(parsing: text).options == ["edns0", "timeout:2", "ndots:3"])
+    }
+
     @Test func whatResolversWouldNotTakeIsLeftOutAndSaid() {
         var fine = ResolverConfiguration(
             servers: ["192.0.2.1", "192.0.2.2", "192.0.2.3"], searches: (0..<32).map { "d\($0).example" })
@@ -141,6 +151,10 @@ import Testing
         pod.spec.subdomain = "sub"
         let text = HostsFile.text(pod, addresses: ["10.244.0.3"], nodeFile: "", domain: "cluster.local")
         #expect(text.hasSuffix("10.244.0.3\th.sub.ns.svc.cluster.local\th\n"))
+        // One that is given whole has nothing behind it.
+        pod.spec.hostnameOverride = "whole.example"
+        let whole = HostsFile.text(pod, addresses: ["10.244.0.3"], nodeFile: "", domain: "cluster.local")
+        #expect(whole.hasSuffix("10.244.0.3\twhole.example\n"))
     }
 
     @Test func theKernelIsToldTheQualifiedNameOnDemand() throws {

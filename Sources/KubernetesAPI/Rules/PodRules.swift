@@ -128,7 +128,11 @@ enum PodRules {
             let path = path.child("hostnameOverride")
             errors.require(NameRules.subdomain, path, name)
             if name.utf8.count > 64 { errors.tooLong(path, maximum: 64) }
-            if spec.hostNetwork { errors.forbidden(path, "may not be specified when `hostNetwork` is true") }
+            for (field, isSet) in [
+                ("hostNetwork", spec.hostNetwork), ("setHostnameAsFQDN", spec.setHostnameAsFQDN == true),
+            ] where isSet {
+                errors.forbidden(path, "may not be specified when `\(field)` is true")
+            }
         }
         return errors
     }

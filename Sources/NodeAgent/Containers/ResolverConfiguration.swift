@@ -23,8 +23,12 @@ package struct ResolverConfiguration: Sendable, Hashable {
             }
             switch keyword {
             case "nameserver": servers += words.dropFirst().prefix(1)
-            case "search", "domain": searches = Array(words.dropFirst())
-            case "options": options += words.dropFirst()
+            case "search", "domain":
+                // The root completes nothing, and there are resolvers that choke on it; nor need a pod know that a domain
+                // was written as an absolute name.
+                searches = words.dropFirst().filter { $0 != "." }
+                    .map { $0.hasSuffix(".") ? String($0.dropLast()) : $0 }
+            case "options": for option in words.dropFirst() { set(option) }
             default: break
             }
         }
@@ -88,17 +92,23 @@ package struct ResolverConfiguration: Sendable, Hashable {
             let namespace = pod.metadata.namespace
             self.init(
                 servers: [clusterServer],
-                searches: ["\(namespace).svc.\(domain)", "svc.\(domain)", domain] + host.searches,
+                searches: Self.unique(
+                    ["\(namespace).svc.\(domain)", "svc.\(domain)", domain] + host.searches),
                 options: ["ndots:5"])
         }
         guard let own = pod.spec.dnsConfig else { return }
         servers = Self.unique(servers + own.nameservers)
         searches = Self.unique(searches + own.searches)
         for option in own.options {
-            options.removeAll { $0 == option.name || $0.hasPrefix(option.name + ":") }
-            options.append(
-                option.value.map { $0.isEmpty ? option.name : "\(option.name):\($0)" } ?? option.name)
+            set(option.value.map { $0.isEmpty ? option.name : "\(option.name):\($0)" } ?? option.name)
         }
+    }
+
+    /// The last value of an option counts.
+    private mutating func set(_ option: String) {
+        let name = option.prefix { $0 != ":" }
+        options.removeAll { $0.prefix { $0 != ":" } == name }
+        options.append(option)
     }
 
     private static func unique(_ values: [String]) -> [String] {
@@ -149,10 +159,11 @@ package enum PodName {
         return String(name)
     }
 
-    /// The name with the pod's domain behind it; nil for a pod without `subdomain`.
+    /// The name with the pod's domain behind it; nil for a pod without `subdomain`, and for one whose host name is
+    /// the whole of it (KEP-4762).
     package static func qualified(_ pod: Pod, domain: String) -> String? {
-        pod.spec.subdomain.isEmpty
-            ? nil : "\(hostname(pod)).\(pod.spec.subdomain).\(pod.metadata.namespace).svc.\(domain)"
+        guard !pod.spec.subdomain.isEmpty, (pod.spec.hostnameOverride ?? "").isEmpty else { return nil }
+        return "\(hostname(pod)).\(pod.spec.subdomain).\(pod.metadata.namespace).svc.\(domain)"
     }
 
     /// The name that the kernel is told: with `setHostnameAsFQDN` the qualified one, which must fit there.

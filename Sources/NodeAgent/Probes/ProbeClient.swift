@@ -120,7 +120,8 @@ package struct ProbeClient: Sendable {
         }
         switch error {
         case let error as HTTPError: return error.cause.flatMap(refusal)
-        case let error as NIOConnectionError: return error.connectionErrors.first.flatMap { refusal($0.error) }
+        case let error as NIOConnectionError:
+            return error.connectionErrors.first.flatMap { refusal($0.error) }
         case ChannelError.connectTimeout: return "i/o timeout"
         default: return nil
         }

@@ -104,11 +104,13 @@ public final class MetricRegistry: Sendable {
         }
     }
 
-    /// Everything, sorted by name, in Prometheus' text format.
-    public func text() -> String {
+    /// The metrics, sorted by name, in Prometheus' text format.
+    ///
+    /// - Parameter isWanted: by the metric's name.
+    public func text(where isWanted: (String) -> Bool = { _ in true }) -> String {
         let all = entries.withLock { $0 }
         var text = MetricText()
-        for (name, entry) in all.sorted(by: { $0.key < $1.key }) {
+        for (name, entry) in all.filter({ isWanted($0.key) }).sorted(by: { $0.key < $1.key }) {
             text.header(name, entry.help, entry.type)
             for writer in entry.writers { writer(&text) }
         }

@@ -32,6 +32,12 @@ struct DNSCommand: AsyncParsableCommand {
     @Option(help: "Range of pod or Service addresses, whose names nobody else is asked for.")
     var range: [String] = []
 
+    @Option(
+        help:
+            "Search domains of the nodes' resolv.conf, in order, separated by commas; empty: they have none. Not given: unknown, and only names in the cluster are completed."
+    )
+    var nodeSearch: String?
+
     @Option(help: "File that names the servers for all other names.")
     var resolvConf = RunningDNS.Options().resolverFile
 
@@ -65,6 +71,9 @@ struct DNSCommand: AsyncParsableCommand {
         options.ranges = range
         options.resolverFile = resolvConf
         options.metrics = metrics
+        if let nodeSearch {
+            options.nodeSearch = .domains(nodeSearch.split(separator: ",").map(String.init))
+        }
         options.settings = dns.settings
         // Of the cluster that runs here, unless another one is meant.
         if query != nil, kubeconfig == nil, context == nil, range.isEmpty, dns.settings == DNSSettings() {

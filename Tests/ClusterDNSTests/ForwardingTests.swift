@@ -367,6 +367,19 @@ private final class LossyMirror: UpstreamTransport {
         #expect(!Answer(isAuthoritative: true).followed(by: checked).isAuthenticated)
     }
 
+    /// RFC 4007, 11: routers announce themselves as DNS servers with such addresses.
+    @Test func linkLocalServersHaveAScope() throws {
+        let loopback = if_nametoindex("lo")
+        try #require(loopback != 0)
+        let file = ResolverFile(
+            parsing: "nameserver fe80::1%lo\nnameserver fe80::2%7\nnameserver fe80::3%absent0")
+        #expect(file.servers.map(\.description) == ["[fe80::1%\(loopback)]:53", "[fe80::2%7]:53"])
+        #expect(
+            try ListenAddress("[fe80::1%lo]:5353")
+                == ListenAddress(address: address("fe80::1"), port: 5353, scope: loopback))
+        #expect(ListenAddress("192.0.2.1%lo") == nil)
+    }
+
     @Test func resolverFiles() throws {
         let text = """
             # nameserver 192.0.2.9
@@ -380,7 +393,7 @@ private final class LossyMirror: UpstreamTransport {
             search Corp.example . lab.example
             """
         let file = ResolverFile(parsing: text)
-        #expect(try file.servers == [address("192.0.2.1"), address("2001:db8::1")])
+        #expect(try file.servers.map(\.address) == [address("192.0.2.1"), address("2001:db8::1")])
         #expect(try file.searches == [name("corp.example"), name("lab.example")])
         #expect(ResolverFile(parsing: "") == ResolverFile())
         #expect(ResolverFile(path: "/nonexistent/resolv.conf") == ResolverFile())

@@ -38,6 +38,31 @@ final class LoopbackSocket: Sendable {
         port = UInt16(bigEndian: own.sin_port)
     }
 
+    /// Takes connections at a port and says nothing.
+    convenience init(mute port: UInt16) throws {
+        try self.init(SOCK_STREAM, port)
+        guard Self.withAddress(port, { bind(descriptor, $0, $1) }) == 0, listen(descriptor, 16) == 0 else {
+            throw Failure(call: "bind", number: errno)
+        }
+    }
+
+    /// Answers so many datagrams with what is made of them.
+    func answer(_ count: Int, _ make: @escaping @Sendable ([UInt8]) -> [UInt8]) async throws {
+        try await offThePool { [self] in
+            for _ in 0..<count {
+                var buffer = [UInt8](repeating: 0, count: 2048)
+                var client = sockaddr()
+                var length = socklen_t(MemoryLayout<sockaddr>.size)
+                let got = recvfrom(descriptor, &buffer, buffer.count, 0, &client, &length)
+                guard got > 0 else { throw Failure(call: "recvfrom", number: errno) }
+                let answer = make(Array(buffer[..<got]))
+                guard sendto(descriptor, answer, answer.count, 0, &client, length) == answer.count else {
+                    throw Failure(call: "sendto", number: errno)
+                }
+            }
+        }
+    }
+
     private init(_ type: __socket_type, _ port: UInt16) throws {
         self.port = port
         isStream = type == SOCK_STREAM
@@ -76,6 +101,9 @@ final class LoopbackSocket: Sendable {
         }
         guard sent == bytes.count else { throw Failure(call: "send", number: errno) }
     }
+
+    /// The other side reads that nothing more comes.
+    func endSending() { shutdown(descriptor, Int32(SHUT_WR)) }
 
     /// Sends again and again until the kernel takes no more; how many times it took all. What follows on the
     /// connection may then begin in the middle.

@@ -1,4 +1,5 @@
 import ClusterDNS
+import HostileInput
 import Testing
 
 @Suite struct NameTests {
@@ -188,6 +189,52 @@ import Testing
         let response = try Response(reading: query.response(Answer(additional: additional), limit: 512))
         #expect(!response.isTruncated)
         #expect(!response.answer.additional.isEmpty)
+    }
+
+    @Test func addressesInLabelsHaveDashes() {
+        #expect(HostAddress(dashed: "10-244-0-5") == HostAddress("10.244.0.5"))
+        #expect(HostAddress(dashed: "fd00--5") == HostAddress("fd00::5"))
+        for label in ["10.244.0.5", "fd00::5", "10-244-0-5\0x"] { #expect(HostAddress(dashed: label) == nil) }
+    }
+
+    /// There are servers that cut where the datagram ends; that it was cut is what counts.
+    @Test func answersThatAreCutAnywhereAreAnswers() throws {
+        let asked = try query("web.example.com", id: 9)
+        let records = (0..<4).map {
+            ResourceRecord(name: asked.question.name, timeToLive: 5, data: .address(.v4($0)))
+        }
+        let whole = asked.response(Answer(answers: records), limit: 512)
+        var cut = Array(whole.dropLast(7))
+        #expect(throws: MessageReader.Failure.self) { try Response(reading: cut) }
+        cut[2] |= 0x02
+        let response = try Response(reading: cut)
+        #expect(response.isTruncated && response.answers(asked))
+    }
+
+    /// RFC 6891, 7: who does not know EDNS may say so with a header alone.
+    @Test func aHeaderAloneRefusesAQuery() throws {
+        let asked = try query("web.example.com", id: 9)
+        for (code, isAnswer) in [(UInt8(1), true), (4, true), (2, true), (0, false), (3, false)] {
+            let header = [0, 9, 0x80, code] + [UInt8](repeating: 0, count: 8)
+            #expect(try Response(reading: header).answers(asked) == isAnswer)
+        }
+    }
+
+    @Test func aliasesStayInFront() throws {
+        let name = try name("web.example.com")
+        let records: [RecordData] = [
+            .other(RecordType(rawValue: 39), [0]), .cname(name), .address(.v4(1)), .address(.v4(2)),
+            .address(.v4(3)),
+        ]
+        let answer = Answer(answers: records.map { ResourceRecord(name: name, timeToLive: 5, data: $0) })
+        var generator = SeededGenerator(seed: 4)
+        var orders: Set<[ResourceRecord]> = []
+        for _ in 0..<100 {
+            let shuffled = answer.shuffled(using: &generator).answers
+            #expect(shuffled[..<2] == answer.answers[..<2])
+            orders.insert(shuffled)
+        }
+        #expect(orders.count == 6)
     }
 
     @Test func forgedResponsesAreNotAnswers() throws {

@@ -25,7 +25,9 @@ import Yams
         let hostDomains = (scenario["nodeSearch"]?.arrayValue ?? []).compactMap(\.stringValue)
         var cluster = try Cluster(
             outside: scenario["outside"]?.arrayValue?.compactMap(\.stringValue),
-            hostDomains: hostDomains.map { try name($0) })
+            host: HostSearch(
+                domains: hostDomains.map { try name($0) },
+                since: (scenario["nodeSearchSince"]?.stringValue).flatMap { Time($0)?.seconds } ?? 0))
         let steps = try #require(scenario["steps"]?.arrayValue)
         for (index, step) in steps.enumerated() {
             for object in step["delete"]?.arrayValue ?? [] {
@@ -54,10 +56,10 @@ private struct Cluster {
     private let outside: [ResourceRecord]?
     private var generator = SeededGenerator(seed: 1)
 
-    init(outside: [String]?, hostDomains: [DNSName]) throws {
+    init(outside: [String]?, host: HostSearch) throws {
         self.outside = try outside?.map { try Self.record($0) }
         directory = PodStore(PodDirectory(domain: try name("cluster.local")))
-        directory.update { $0.hostDomains = hostDomains }
+        directory.update { $0.host = host }
         store = ZoneStore(
             ClusterZone(domain: try name("cluster.local"), servers: [try address("10.96.0.10")]))
         let ranges = ["10.96.0.0/16", "10.244.0.0/16", "fd00:96::/108", "fd00:244::/56"]
@@ -67,6 +69,7 @@ private struct Cluster {
                 ReverseResolver(store: store, ranges: ranges.compactMap(AddressRange.init), timeToLive: 5),
             ]), completion: SearchPathCompletion(pods: directory, timeToLive: 5))
         store.update {
+            $0.apply(.synced as InformerEvent<NamedNamespace>)
             $0.apply(.synced as InformerEvent<NamedService>)
             $0.apply(.synced as InformerEvent<NamedSlice>)
         }
@@ -75,6 +78,9 @@ private struct Cluster {
     mutating func apply(_ manifest: JSONValue) throws {
         let kind = try #require(manifest["kind"]?.stringValue)
         switch kind {
+        case "Namespace":
+            let event = InformerEvent.added(try Namespace(manifest))
+            store.update { $0.apply(event.reduced() as InformerEvent<NamedNamespace>) }
         case "Service":
             let service = try Service(manifest)
             let old = services.updateValue(service, forKey: key(service.metadata))
@@ -91,7 +97,7 @@ private struct Cluster {
             let event = old.map { InformerEvent.updated(old: $0, new: pod) } ?? .added(pod)
             directory.update { $0.apply(event.reduced() as InformerEvent<NamedPod>) }
         default:
-            Issue.record("a scenario knows Service, EndpointSlice and Pod, not \(kind)")
+            Issue.record("a scenario knows Namespace, Service, EndpointSlice and Pod, not \(kind)")
         }
     }
 
@@ -99,6 +105,11 @@ private struct Cluster {
         let parts = object.split(separator: " ").map(String.init)
         try #require(parts.count == 2)
         switch parts[0] {
+        case "Namespace":
+            var removed = Namespace()
+            removed.metadata.name = parts[1]
+            let event = InformerEvent.deleted(removed)
+            store.update { $0.apply(event.reduced() as InformerEvent<NamedNamespace>) }
         case "Service":
             let removed = services.removeValue(forKey: parts[1])
             let event = InformerEvent.deleted(try #require(removed))

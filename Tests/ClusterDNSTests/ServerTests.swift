@@ -57,6 +57,31 @@ import Testing
         }
     }
 
+    /// RFC 1035, 4.2.2: a client that has said all still waits for its answers.
+    @Test func aClientThatHasSaidAllGetsItsAnswers() async throws {
+        try await withServer(loopback(domain: "example.com")) { outside, outsidePort in
+            outside.update {
+                $0.setService(
+                    ServiceDescription(kind: .addressed([.v4(0xc000_0201)])), namespace: "a", name: "b")
+            }
+            let upstream = ListenAddress(address: .v4(0x7f00_0001), port: outsidePort)
+            try await withServer(loopback(upstreams: [upstream])) { _, port in
+                let socket = try LoopbackSocket(stream: port)
+                let queries = try [
+                    query("b.a.svc.example.com", id: 1), query("web.default.svc.cluster.local", id: 2),
+                ]
+                for message in queries.map({ $0.message() }) {
+                    try socket.send([UInt8(message.count >> 8), UInt8(message.count & 0xff)] + message)
+                }
+                socket.endSending()
+                var ids: Set<UInt16> = []
+                for _ in queries { ids.insert(try await Response(reading: socket.receiveFrame()).id) }
+                #expect(ids == [1, 2])
+                await #expect(throws: LoopbackSocket.Failure.self) { try await socket.receiveFrame() }
+            }
+        }
+    }
+
     /// A headless Service of a thousand endpoints: more than a datagram holds.
     private static func addBigService(_ zone: inout ClusterZone) {
         zone.setService(
@@ -117,6 +142,36 @@ import Testing
                 let big = try Response(
                     reading: await LoopbackSocket(stream: port).ask(query("big.a.svc.example.com").message()))
                 #expect(big.answer.answers.count == 200)
+            }
+        }
+    }
+
+    /// A firewall lets DNS by UDP through and nothing else: the answer that was cut is passed on.
+    @Test func aServerThatIsMuteOverTCPHasAnsweredNevertheless() async throws {
+        let (upstream, mute) = try serverThatIsMuteOverTCP()
+        defer { withExtendedLifetime(mute) {} }
+        // It is asked whether it forwards to us, too.
+        async let answering: Void = upstream.answer(2) { query in
+            var answer = query
+            answer[2] |= 0x82
+            return answer
+        }
+        let address = ListenAddress(address: .v4(0x7f00_0001), port: upstream.port)
+        try await withServer(loopback(upstreams: [address])) { _, port in
+            let query = try query("example.com")
+            let response = try Response(reading: await LoopbackSocket(datagram: port).ask(query.message()))
+            #expect(response.answers(query) && response.isTruncated && response.answer.code == .noError)
+        }
+        try await answering
+    }
+
+    private func serverThatIsMuteOverTCP() throws -> (LoopbackSocket, LoopbackSocket) {
+        while true {
+            let datagrams = try LoopbackSocket(listener: ())
+            do {
+                return (datagrams, try LoopbackSocket(mute: datagrams.port))
+            } catch let failure as LoopbackSocket.Failure where failure.number == EADDRINUSE {
+                continue
             }
         }
     }

@@ -2,7 +2,8 @@ import HTTPService
 import Logging
 import Telemetry
 
-/// Serves this process's metrics over plain HTTP at `/metrics`, where CoreDNS has its own.
+/// Serves the metrics of DNS and of this process over plain HTTP at `/metrics`, where CoreDNS has its own. Whoever
+/// reaches DNS may read them, so those of the rest of the cluster are not among them.
 struct MetricsEndpoint: Sendable {
     static let port = 9153
 
@@ -15,7 +16,8 @@ struct MetricsEndpoint: Sendable {
                 guard request.path == "/metrics" else {
                     return HTTPResponse(status: .notFound, text: "there is only /metrics here\n")
                 }
-                return HTTPResponse(contentType: MetricText.contentType, Array(registry.text().utf8))
+                let text = registry.text { $0.hasPrefix("coredns_") || $0.hasPrefix("process_") }
+                return HTTPResponse(contentType: MetricText.contentType, Array(text.utf8))
             }, logger: logger)
     }
 

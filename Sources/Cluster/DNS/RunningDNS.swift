@@ -1,4 +1,4 @@
-import ClusterDNS
+public import ClusterDNS
 import Glibc
 import KubernetesAPI
 import KubernetesClient
@@ -21,6 +21,8 @@ public struct RunningDNS: Sendable {
         public var resolverFile = "/etc/resolv.conf"
         /// `ADDRESS:PORT` at which `/metrics` is served; nil: nowhere.
         public var metrics: String?
+        /// Search domains of the nodes' resolv.conf.
+        public var nodeSearch = DNSConfiguration.NodeSearch.unknown
         public var settings = DNSSettings()
 
         public init() {}
@@ -36,6 +38,7 @@ public struct RunningDNS: Sendable {
             result.domain = running.clusterDomain
             result.listen = [running.clusterDNS]
             result.ranges = running.podCIDR.split(separator: ",").map(String.init) + running.serviceCIDRs
+            result.nodeSearch = .ofResolverFile
             result.settings = running.dns
             return result
         }
@@ -60,6 +63,7 @@ public struct RunningDNS: Sendable {
                 }
                 return range
             }, resolverFile: options.resolverFile)
+        configuration.nodeSearch = options.nodeSearch
         try options.settings.apply(to: &configuration)
         client = KubernetesClient(
             transport: try Self.transport(options), userAgent: "swiftlet-dns/\(Version.swiftlet)")

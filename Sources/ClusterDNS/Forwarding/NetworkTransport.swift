@@ -5,6 +5,11 @@ import NIOPosix
 struct NetworkTransport: UpstreamTransport {
     let group: any EventLoopGroup
 
+    /// There are servers that send more than they were told that we take.
+    private static let largestDatagram = 8192
+    /// What an exchange over TCP may take: less than a server has in all (`ForwardTiming.server`).
+    private static let streamLimit = TimeAmount.seconds(1)
+
     func exchange(_ query: Query, with server: ListenAddress) async throws -> Response {
         let address = try server.socketAddress()
         let response = try await overDatagram(query, address)
@@ -25,6 +30,9 @@ struct NetworkTransport: UpstreamTransport {
         let waiting = group.next().makePromise(of: Response.self)
         do {
             let channel = try await DatagramBootstrap(group: waiting.futureResult.eventLoop)
+                .channelOption(
+                    .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: Self.largestDatagram)
+                )
                 .channelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
                         try channel.pipeline.syncOperations.addHandler(
@@ -46,7 +54,13 @@ struct NetworkTransport: UpstreamTransport {
     private func overStream(_ query: Query, _ server: SocketAddress) async throws -> Response {
         let waiting = group.next().makePromise(of: Response.self)
         do {
-            let channel = try await ClientBootstrap(group: waiting.futureResult.eventLoop)
+            // A way that somebody has blocked says nothing: the answer that was cut is better than none.
+            let timer = waiting.futureResult.eventLoop.scheduleTask(in: Self.streamLimit) {
+                waiting.fail(TooSlow())
+            }
+            defer { timer.cancel() }
+            let connecting = ClientBootstrap(group: waiting.futureResult.eventLoop)
+                .connectTimeout(Self.streamLimit)
                 .channelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
                         // Each message is preceded by its length.
@@ -60,7 +74,8 @@ struct NetworkTransport: UpstreamTransport {
                             })
                     }
                 }
-                .connect(to: server).get()
+                .connect(to: server)
+            let channel = try await opened(connecting)
             let message = query.message()
             var framed = channel.allocator.buffer(capacity: message.count + 2)
             framed.writeInteger(UInt16(message.count))
@@ -68,6 +83,22 @@ struct NetworkTransport: UpstreamTransport {
             return try await exchange(channel, framed, waiting.futureResult)
         } catch {
             waiting.fail(error)
+            throw error
+        }
+    }
+
+    /// The connection, unless the task is cancelled first: NIO would go on trying.
+    private func opened(_ connecting: EventLoopFuture<any Channel>) async throws -> any Channel {
+        let outcome = connecting.eventLoop.makePromise(of: (any Channel).self)
+        connecting.cascade(to: outcome)
+        do {
+            return try await withTaskCancellationHandler {
+                try await outcome.futureResult.get()
+            } onCancel: {
+                outcome.fail(CancellationError())
+            }
+        } catch {
+            connecting.whenSuccess { $0.close(promise: nil) }
             throw error
         }
     }
@@ -86,6 +117,7 @@ struct NetworkTransport: UpstreamTransport {
 }
 
 private struct Disconnected: Error {}
+private struct TooSlow: Error {}
 
 /// Waits for the message that answers the query; others are not for us.
 private final class ResponseWaiter<InboundIn>: ChannelInboundHandler {

@@ -7,7 +7,7 @@ import NIOPosix
 /// What a resolv.conf says, as far as it matters to a server (resolv.conf(5)).
 package struct ResolverFile: Sendable, Hashable {
     /// In order, each once.
-    package var servers: [HostAddress] = []
+    package var servers: [ListenAddress] = []
     package var searches: [DNSName] = []
 
     package init() {}
@@ -18,14 +18,18 @@ package struct ResolverFile: Sendable, Hashable {
             guard words.count >= 2 else { continue }
             switch words[0] {
             case "nameserver":
-                guard let address = HostAddress(words[1]), !servers.contains(address) else { continue }
-                servers.append(address)
+                guard let server = ListenAddress(host: words[1]), !servers.contains(server) else { continue }
+                servers.append(server)
             case "search", "domain":
                 // The last of them counts.
-                searches = words.dropFirst().compactMap { DNSName($0)?.lowercased }.filter { $0 != .root }
+                searches = Self.searches(words.dropFirst())
             default: continue
             }
         }
+    }
+
+    static func searches(_ words: some Sequence<String>) -> [DNSName] {
+        words.compactMap { DNSName($0)?.lowercased }.filter { $0 != .root }
     }
 
     /// Empty if there is no such file.
@@ -37,6 +41,12 @@ package struct ResolverFile: Sendable, Hashable {
     package static func written(_ path: String) -> ResolverFile? {
         let text = text(path)
         return text.allSatisfy(\.isWhitespace) ? nil : ResolverFile(parsing: text)
+    }
+
+    /// When a file was written, in seconds since 1970; 0 if there is none.
+    static func modificationTime(_ path: String) -> Int {
+        var status = stat()
+        return stat(path, &status) == 0 ? status.st_mtim.tv_sec : 0
     }
 
     private static let largest = 65536

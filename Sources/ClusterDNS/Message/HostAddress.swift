@@ -7,6 +7,8 @@ public enum HostAddress: Sendable, Hashable {
 
     /// Reads dotted decimal or RFC 4291 notation; nil for anything else.
     public init?(_ text: String) {
+        // C would read no further.
+        guard !text.utf8.contains(0) else { return nil }
         var four = in_addr()
         if inet_pton(AF_INET, text, &four) == 1 {
             self = .v4(UInt32(bigEndian: four.s_addr))
@@ -49,6 +51,7 @@ public enum HostAddress: Sendable, Hashable {
 
     /// Reads `dashed` back.
     package init?(dashed label: some StringProtocol) {
+        guard !label.contains(where: { $0 == "." || $0 == ":" }) else { return nil }
         let dotted = String(label.map { $0 == "-" ? "." : $0 })
         if let four = HostAddress(dotted) {
             self = four

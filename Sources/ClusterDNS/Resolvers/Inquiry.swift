@@ -109,6 +109,13 @@ package struct Inquiry: Sendable {
         guard let denial else { return whole }
         // Only the question's own name may fail: of the others the client is going to ask by itself.
         guard whole.code == .noError, let completion else { return denial }
+        // So it is of a name that exists and holds nothing of this type: glibc goes on then, musl does not. An alias would
+        // be an answer to either.
+        guard whole.answers.contains(where: { $0.type == question.type }) else {
+            var empty = denial
+            empty.code = .noError
+            return empty
+        }
         let alias = ResourceRecord(
             name: question.name, timeToLive: completion.timeToLive, data: .cname(candidate))
         return Answer(isAuthoritative: true, answers: [alias]).followed(by: whole)

@@ -33,18 +33,34 @@ package struct ReverseResolver: Resolver {
                 authority: [ResourceRecord(name: zone, timeToLive: 0, data: soa)]))
     }
 
-    /// A name that stands for many addresses, all of them ours: the zone's own, or one between it and the addresses.
+    /// A name that stands for many addresses, all of them ours: the zone's own, or one between it and the addresses; or
+    /// one below such a name, which does not exist.
     private func partial(_ question: Question) -> Resolution {
-        guard let network = Self.network(question.name),
+        guard let (network, isItself) = Self.closestNetwork(question.name),
             let range = ranges.first(where: { $0.contains(network.address) && $0.length <= network.length })
         else { return .pass }
         let soa = store.read { $0.soa }
         let zone = Self.zone(network.address, prefix: range.length)
         let record = ResourceRecord(name: zone, timeToLive: 0, data: soa)
+        guard isItself else {
+            return .answer(Answer(code: .nameError, isAuthoritative: true, authority: [record]))
+        }
         if question.type == .soa, zone == question.name.lowercased {
             return .answer(Answer(isAuthoritative: true, answers: [record]))
         }
         return .answer(Answer(isAuthoritative: true, authority: [record]))
+    }
+
+    /// The network or address of the name, or of the first above it that stands for one.
+    private static func closestNetwork(
+        _ name: DNSName
+    ) -> (network: (address: HostAddress, length: Int), isItself: Bool)? {
+        for start in name.labelStarts {
+            let above = DNSName(wire: Array(name.wire[start...]))
+            let whole = address(above).map { (address: $0, length: $0.bytes.count * 8) }
+            if let network = whole ?? network(above) { return (network, start == 0) }
+        }
+        return nil
     }
 
     /// The network that a reverse name with labels missing stands for: 96.10.in-addr.arpa is 10.96.0.0/16.

@@ -6,11 +6,14 @@ package struct SearchPath: Sendable, Hashable {
     package var minimumDots: Int
     /// The domain in which everything is known here.
     package var cluster: DNSName
+    /// Whether there are no other domains, whose place is not known, after the cluster's.
+    package var isWhole: Bool
 
-    package init(domains: [DNSName], minimumDots: Int, cluster: DNSName = .root) {
+    package init(domains: [DNSName], minimumDots: Int, cluster: DNSName = .root, isWhole: Bool = true) {
         self.domains = domains
         self.minimumDots = minimumDots
         self.cluster = cluster
+        self.isWhole = isWhole
     }
 
     /// The names that a client asks for when it is given `name`, one after the other until one exists.
@@ -22,19 +25,30 @@ package struct SearchPath: Sendable, Hashable {
     /// The names that a client goes on to try when the first completion of a name does not exist; none if
     /// `name` is no first completion.
     ///
+    /// Only a namespace's domain counts as the first: below `svc.cluster.local` and domains that are not the cluster's
+    /// there are names that programs ask for as they are, and that such a one does not exist would be made untrue.
+    ///
     /// The name as it is comes last. A single label stays in the cluster: outside it could be anybody's, and asking
-    /// would make every mistyped Service wait for other servers. The client goes on by itself.
+    /// would make every mistyped Service wait for other servers. So does a name whose search path is not known to its
+    /// end. The client goes on by itself.
     package func alternatives(to name: DNSName) -> [DNSName] {
-        guard let first = domains.first, let asked = name.lowercased.relative(to: first), asked != .root
+        guard let first = domains.first, isNamespace(first),
+            let asked = name.lowercased.relative(to: first), asked != .root
         else { return [] }
         let labels = asked.labelStarts.count
         guard labels - 1 < minimumDots else { return [] }
-        guard labels > 1 else {
+        guard labels > 1, isWhole else {
             return domains.dropFirst().filter { $0.relative(to: cluster) != nil }.compactMap {
                 asked.appending($0)
             }
         }
         return domains.dropFirst().compactMap { asked.appending($0) } + [asked]
+    }
+
+    /// Whether it is `NAMESPACE.svc.cluster.local`.
+    private func isNamespace(_ domain: DNSName) -> Bool {
+        guard let labels = domain.relative(to: cluster)?.labels else { return false }
+        return labels.count == 2 && labels[1].elementsEqual("svc".utf8)
     }
 }
 

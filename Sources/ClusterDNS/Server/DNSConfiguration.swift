@@ -18,6 +18,8 @@ public struct DNSConfiguration: Sendable {
     public var stubDomains: [String: [ListenAddress]] = [:]
     /// Whether a pod's search path is completed here, instead of in several rounds.
     public var completesSearchPaths = true
+    /// The search domains of the nodes' resolv.conf, which come after the cluster's in pods.
+    public var nodeSearch = NodeSearch.ofResolverFile
     /// Whether each query is written to the log.
     public var logsQueries = false
     /// Bytes that answers of other servers may take in memory.
@@ -31,6 +33,15 @@ public struct DNSConfiguration: Sendable {
     /// How long to wait, at most, for the cluster's objects before the first answer. Queries that arrive
     /// meanwhile wait in the sockets and are answered then.
     public var patience: Duration
+
+    /// Where the nodes' search domains come from.
+    public enum NodeSearch: Sendable, Hashable {
+        /// The resolver file is the node's own.
+        case ofResolverFile
+        case domains([String])
+        /// Nobody knows them, so that a name outside of the cluster is not completed.
+        case unknown
+    }
 
     public init(
         listen: [ListenAddress], domain: String = "cluster.local", ranges: [AddressRange] = [],

@@ -38,7 +38,7 @@ public final class DNSServer: Sendable {
     }
 
     /// - Parameters:
-    ///   - informers: where Services, EndpointSlices and pods come from. They must be running, or be started
+    ///   - informers: where namespaces, Services, EndpointSlices and pods come from. They must be running, or be started
     ///     beside this server.
     ///   - isAlone: nobody else in this process follows these objects, so that only what matters to names is
     ///     kept of them.
@@ -250,6 +250,7 @@ public final class DNSServer: Sendable {
     private func subscribe() {
         guard let feed else { return }
         let (store, pods) = (store, pods)
+        feed.namespaces.subscribe { event in store.update { $0.apply(event) } }
         feed.services.subscribe { event in store.update { $0.apply(event) } }
         feed.slices.subscribe { event in store.update { $0.apply(event) } }
         guard configuration.completesSearchPaths else { return }
@@ -264,6 +265,7 @@ public final class DNSServer: Sendable {
         let patience = configuration.patience
         await withTaskGroup(of: Bool.self) { tasks in
             tasks.addTask {
+                await feed.namespaces.waitForSync()
                 await feed.services.waitForSync()
                 await feed.slices.waitForSync()
                 if andPods { await feed.pods.waitForSync() }
@@ -312,10 +314,19 @@ public final class DNSServer: Sendable {
     func takeIn(_ file: ResolverFile) {
         let candidates =
             configuration.upstreams.isEmpty
-            ? file.servers.map { ListenAddress(address: $0) } : configuration.upstreams
+            ? file.servers : configuration.upstreams
         let own = Set(addresses + configuration.listen)
         upstreams.setServers(candidates.filter { !own.contains($0) })
-        pods.update { $0.hostDomains = file.searches }
+        let search =
+            switch configuration.nodeSearch {
+            case .ofResolverFile:
+                HostSearch(
+                    domains: file.searches,
+                    since: ResolverFile.modificationTime(configuration.resolverFile))
+            case .domains(let domains): HostSearch(domains: ResolverFile.searches(domains))
+            case .unknown: HostSearch(domains: nil)
+            }
+        pods.update { $0.host = search }
         logger.info("asking other servers", metadata: ["servers": "\(upstreams.servers)"])
         if upstreams.servers.isEmpty {
             logger.notice(

@@ -3,6 +3,7 @@ import KubernetesClient
 
 /// Where the objects that names depend on come from.
 struct ObjectFeed: Sendable {
+    let namespaces: Source<NamedNamespace>
     let services: Source<NamedService>
     let slices: Source<NamedSlice>
     let pods: Source<NamedPod>
@@ -29,10 +30,12 @@ struct ObjectFeed: Sendable {
 
     init(_ informers: InformerSet, isShared: Bool) {
         if isShared {
+            namespaces = .shared(informers.informer(Namespace.self))
             services = .shared(informers.informer(Service.self))
             slices = .shared(informers.informer(EndpointSlice.self))
             pods = .shared(informers.informer(Pod.self))
         } else {
+            namespaces = .alone(informers.informer(NamedNamespace.self))
             services = .alone(informers.informer(NamedService.self))
             slices = .alone(informers.informer(NamedSlice.self))
             pods = .alone(informers.informer(NamedPod.self))

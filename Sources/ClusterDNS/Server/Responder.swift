@@ -104,10 +104,10 @@ extension Query {
 }
 
 extension Answer {
-    /// Clients take the first address: each gets another one. Aliases stay in front.
+    /// Clients take the first address: each gets another one. Aliases, and what comes with them, stay in front.
     package func shuffled(using generator: inout some RandomNumberGenerator) -> Answer {
         guard answers.count > 1 else { return self }
-        let start = answers.firstIndex { $0.type != .cname } ?? answers.endIndex
+        let start = answers.lastIndex { $0.type == .cname }.map { $0 + 1 } ?? answers.startIndex
         var shuffled = self
         shuffled.answers[start...].shuffle(using: &generator)
         return shuffled

@@ -27,6 +27,7 @@ struct StreamListener: Sendable {
                 .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
                 .serverChannelOption(freeBind, value: 1)
                 .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+                .childChannelOption(.allowRemoteHalfClosure, value: true)
                 .childChannelInitializer { channel in
                     guard connections.add(upTo: mostConnections) else {
                         return channel.close()
@@ -155,6 +156,12 @@ private final class StreamConversation: ChannelInboundHandler {
             }
         }
         context.flush()
+        // Nothing is left to be answered here unless the client does not take its answers.
+        guard isClosing, waiting == 0, context.channel.isWritable else { return }
+        let loopBound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer())).whenComplete { _ in
+            loopBound.value.close(promise: nil)
+        }
     }
 
     private func wait(for resolve: @escaping @Sendable () async -> [UInt8], _ context: ChannelHandlerContext)
@@ -174,7 +181,6 @@ private final class StreamConversation: ChannelInboundHandler {
         write(reply, context)
         answer(context)
         updateReading(context)
-        if isClosing, waiting == 0 { context.close(promise: nil) }
     }
 
     private func updateReading(_ context: ChannelHandlerContext) {
@@ -193,9 +199,14 @@ private final class StreamConversation: ChannelInboundHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if event is IdleStateHandler.IdleStateEvent {
+        switch event {
+        case is IdleStateHandler.IdleStateEvent:
             if waiting == 0 { context.close(promise: nil) } else { isClosing = true }
-        } else {
+        case ChannelEvent.inputClosed:
+            // A client that has said all still gets its answers (RFC 1035, 4.2.2).
+            isClosing = true
+            answer(context)
+        default:
             context.fireUserInboundEventTriggered(event)
         }
     }

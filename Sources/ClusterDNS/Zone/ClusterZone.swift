@@ -22,17 +22,19 @@ package struct ClusterZone: Sendable {
     /// Counts the changes, for the serial number.
     package private(set) var version: UInt32 = 1
     /// What has yet to be taken in of that which existed at the beginning.
-    package var missing: Set<Source> = [.services, .slices]
+    package var missing: Set<Source> = [.namespaces, .services, .slices]
 
     private var services: [ServiceKey: Entry] = [:]
     private var reverse: [HostAddress: [ServiceKey: [DNSName]]] = [:]
     /// The Services that have slices with an endpoint at an address.
     private var owners: [HostAddress: [ServiceKey]] = [:]
+    /// By label.
+    private var namespaces: Set<DNSName> = []
     /// How many Services with names each namespace has.
-    private var namespaces: [DNSName: Int] = [:]
+    private var serviceCounts: [DNSName: Int] = [:]
     private let serviceDomain: DNSName
 
-    package enum Source: Sendable, Hashable { case services, slices }
+    package enum Source: Sendable, Hashable { case namespaces, services, slices }
 
     /// Whether a name that is not here does not exist. In the beginning it may well do so.
     package var isComplete: Bool { missing.isEmpty }
@@ -76,6 +78,20 @@ package struct ClusterZone: Sendable {
         self.domain = domain.lowercased
         self.servers = servers
         serviceDomain = DNSName(labels: ["svc"], under: self.domain) ?? self.domain
+    }
+
+    /// Takes in that a namespace exists, or its removal.
+    package mutating func setNamespace(_ name: String, exists: Bool) {
+        guard let label = DNSName(labels: [name])?.lowercased, namespaces.contains(label) != exists else {
+            return
+        }
+        version &+= 1
+        if exists { namespaces.insert(label) } else { namespaces.remove(label) }
+    }
+
+    /// A name that has others below it exists (RFC 8020), and a Service may be heard of before its namespace.
+    private func hasNamespace(_ label: DNSName) -> Bool {
+        namespaces.contains(label) || serviceCounts[label] != nil
     }
 
     /// Takes in a Service, or with nil its removal.
@@ -135,8 +151,8 @@ package struct ClusterZone: Sendable {
     private mutating func count(_ key: ServiceKey, _ change: Int) {
         guard change != 0, let start = key.name.labelStarts.last else { return }
         let namespace = DNSName(wire: Array(key.name.wire[start...]))
-        let count = namespaces[namespace, default: 0] + change
-        namespaces[namespace] = count > 0 ? count : nil
+        let count = serviceCounts[namespace, default: 0] + change
+        serviceCounts[namespace] = count > 0 ? count : nil
     }
 }
 
@@ -187,9 +203,8 @@ extension ClusterZone {
         case 1:
             return .records([])
         case 2:
-            // A namespace: it exists as far as something in it has a name (RFC 8020).
-            let namespace = DNSName(wire: Array(labels.wire[..<end]))
-            return namespaces[namespace] == nil ? .absent(ofService: false) : .records([])
+            return hasNamespace(DNSName(wire: Array(labels.wire[..<end])))
+                ? .records([]) : .absent(ofService: false)
         default:
             let start = starts[starts.count - 3]
             let key = ServiceKey(DNSName(wire: Array(labels.wire[start..<end])))
@@ -204,7 +219,12 @@ extension ClusterZone {
 
     /// `10-244-0-5.[namespace].pod`: the label itself says the address, as with upstream's `pods insecure`.
     private func podContent(_ labels: DNSName, _ starts: [Int]) -> Content {
-        guard starts.count == 3 else { return starts.count < 3 ? .records([]) : .absent(ofService: false) }
+        guard starts.count > 1 else { return .records([]) }
+        let namespace = labels.wire[starts[starts.count - 2]..<starts[starts.count - 1]]
+        guard starts.count <= 3, hasNamespace(DNSName(wire: Array(namespace))) else {
+            return .absent(ofService: false)
+        }
+        guard starts.count == 3 else { return .records([]) }
         let label = String(decoding: labels.wire[1..<starts[1]], as: UTF8.self)
         guard let address = HostAddress(dashed: label) else { return .absent(ofService: false) }
         return .records([.address(address)])
@@ -227,7 +247,7 @@ extension ClusterZone {
     func reason(forAbsenceOf labels: DNSName) -> String {
         let texts = labels.labels.map { String(decoding: $0, as: UTF8.self) }
         switch texts.last {
-        case "svc" where texts.count == 2: return "no Service in namespace \(texts[0]) has a name"
+        case "svc" where texts.count == 2: return "there is no namespace \(texts[0])"
         case "svc":
             let (service, namespace) = (texts[texts.count - 3], texts[texts.count - 2])
             let whole = "Service \(namespace)/\(service)"
@@ -244,7 +264,8 @@ extension ClusterZone {
             case .external: return "\(whole) is an ExternalName; nothing is below it"
             case .headless, .addressed: return "\(whole) has no ready endpoint and no named port of that name"
             }
-        case "pod": return "a pod's name is its address with dashes, and its namespace"
+        case "pod":
+            return "a pod's name is its address with dashes, and a namespace that exists"
         default: return "names in \(domain) are below svc or pod"
         }
     }

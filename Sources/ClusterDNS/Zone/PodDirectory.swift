@@ -13,11 +13,32 @@ package struct PodDescription: Sendable, Hashable {
     package var uid: String
     package var addresses: [HostAddress]
     package var search: Search
+    /// When the node began with the pod, in seconds since 1970; nil if it has not said.
+    package var start: Int?
 
-    package init(uid: String, addresses: [HostAddress], search: Search) {
+    package init(uid: String, addresses: [HostAddress], search: Search, start: Int? = nil) {
         self.uid = uid
         self.addresses = addresses
         self.search = search
+        self.start = start
+    }
+}
+
+/// What the node's resolver file says of search domains. A pod's is written once, when the pod comes.
+package struct HostSearch: Sendable, Hashable {
+    /// Nil if they are not known.
+    package var domains: [DNSName]?
+    /// When the file was written, in seconds since 1970.
+    package var since: Int
+
+    package init(domains: [DNSName]? = [], since: Int = 0) {
+        self.domains = domains
+        self.since = since
+    }
+
+    /// Those that a pod has; nil for one that came before they were these.
+    func domains(of pod: PodDescription) -> [DNSName]? {
+        pod.start.map { $0 < since } == true ? nil : domains
     }
 }
 
@@ -26,15 +47,15 @@ package struct PodDirectory: Sendable {
     private struct Holder: Sendable {
         var uid: String
         var search: PodDescription.Search
-        /// Search domains of the node when the pod came: its resolv.conf is written once.
-        var hostDomains: [DNSName]
+        /// Search domains of the node when the pod came; nil if nobody knows them any more.
+        var hostDomains: [DNSName]?
     }
 
     private let domain: DNSName
     private let serviceDomain: DNSName
     private var holders: [HostAddress: Holder] = [:]
     /// Search domains of the nodes, which come after the cluster's in pods that come from now on.
-    package var hostDomains: [DNSName] = []
+    package var host = HostSearch()
 
     /// What the cluster's resolv.conf files say.
     private static let minimumDots = 5
@@ -54,26 +75,38 @@ package struct PodDirectory: Sendable {
         }
         guard let new else { return }
         for address in new.addresses {
-            let known = holders[address].flatMap { $0.uid == new.uid ? $0.hostDomains : nil }
+            let known = holders[address].flatMap { $0.uid == new.uid ? $0 : nil }
             holders[address] = Holder(
-                uid: new.uid, search: new.search, hostDomains: known ?? hostDomains)
+                uid: new.uid, search: new.search,
+                hostDomains: known.map(\.hostDomains) ?? host.domains(of: new))
         }
     }
 
     package func searchPath(of address: HostAddress) -> SearchPath? {
         guard let holder = holders[address] else { return nil }
-        let hostDomains = holder.hostDomains
         switch holder.search {
         case .standard(let namespace):
             return SearchPath(
-                domains: clusterDomains(namespace) + hostDomains, minimumDots: Self.minimumDots,
-                cluster: domain)
+                domains: Self.cut(clusterDomains(namespace) + (holder.hostDomains ?? [])),
+                minimumDots: Self.minimumDots, cluster: domain, isWhole: holder.hostDomains != nil)
         case .custom(let namespace, let domains, let minimumDots, let isComplete):
-            let base = isComplete ? [] : clusterDomains(namespace) + hostDomains
+            let base = isComplete ? [] : clusterDomains(namespace) + (holder.hostDomains ?? [])
             return SearchPath(
-                domains: base + domains.filter { !base.contains($0) }, minimumDots: minimumDots,
-                cluster: domain)
+                domains: Self.cut(base + domains),
+                minimumDots: minimumDots, cluster: domain, isWhole: isComplete || holder.hostDomains != nil)
         }
+    }
+
+    /// A resolv.conf gets each domain once, and no more than 32 on a line of 2048 bytes (core/v1 PodDNSConfig).
+    private static func cut(_ domains: [DNSName]) -> [DNSName] {
+        var length = 0
+        var seen: Set<DNSName> = []
+        // The bytes of a name on the wire are those of its text and of the space before it.
+        return Array(
+            domains.filter { seen.insert($0).inserted }.prefix(32).prefix {
+                length += $0.wire.count
+                return length <= 2049
+            })
     }
 
     private func clusterDomains(_ namespace: DNSName) -> [DNSName] {

@@ -32,6 +32,15 @@ extension ObjectMeta {
     }
 }
 
+/// A namespace: that it exists is all that names depend on.
+package struct NamedNamespace: ReducedObject {
+    package var metadata = ObjectMeta()
+
+    package init() {}
+
+    package init(_ namespace: Namespace) { metadata = namespace.metadata.identity }
+}
+
 /// A Service as its names see it.
 package struct NamedService: ReducedObject {
     package var metadata = ObjectMeta()
@@ -139,7 +148,8 @@ extension PodDescription {
                 namespace: namespace, domains: searches, minimumDots: dots ?? (isNone ? 1 : 5),
                 isComplete: isNone)
             : .standard(namespace: namespace)
-        self.init(uid: pod.metadata.uid, addresses: addresses, search: search)
+        self.init(
+            uid: pod.metadata.uid, addresses: addresses, search: search, start: pod.status.startTime?.seconds)
     }
 }
 
@@ -158,6 +168,17 @@ extension InformerEvent {
 }
 
 extension ClusterZone {
+    package mutating func apply(_ event: InformerEvent<NamedNamespace>) {
+        switch event {
+        case .added(let namespace), .updated(_, let namespace):
+            setNamespace(namespace.metadata.name, exists: true)
+        case .deleted(let namespace):
+            setNamespace(namespace.metadata.name, exists: false)
+        case .synced:
+            missing.remove(.namespaces)
+        }
+    }
+
     package mutating func apply(_ event: InformerEvent<NamedService>) {
         switch event {
         case .added(let service), .updated(_, let service):

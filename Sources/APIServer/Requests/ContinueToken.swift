@@ -21,29 +21,13 @@ package struct ContinueToken: Sendable, Hashable {
             "v": "meta.k8s.io/v1", "rv": .integer(revision.map { Int64(clamping: $0) } ?? -1),
             "start": .string("\(namespace)/\(name)\u{0}"),
         ]
-        let text = Base64.encode(value.json()).compactMap { byte -> UInt8? in
-            switch byte {
-            case UInt8(ascii: "+"): UInt8(ascii: "-")
-            case UInt8(ascii: "/"): UInt8(ascii: "_")
-            case UInt8(ascii: "="): nil
-            default: byte
-            }
-        }
-        return String(decoding: text, as: UTF8.self)
+        return Base64URL.encode(value.json())
     }
 
     package init(decoding text: String) throws(APIError) {
-        var standard = text.utf8.map { byte -> UInt8 in
-            switch byte {
-            case UInt8(ascii: "-"): UInt8(ascii: "+")
-            case UInt8(ascii: "_"): UInt8(ascii: "/")
-            default: byte
-            }
-        }
-        while standard.count % 4 != 0 { standard.append(UInt8(ascii: "=")) }
         func bad(_ why: String) -> APIError { .badRequest("continue key is not valid: \(why)") }
         guard
-            text.utf8.count < 4096, let bytes = Base64.decode(String(decoding: standard, as: UTF8.self)),
+            text.utf8.count < 4096, let bytes = Base64URL.decode(text),
             let value = try? JSONValue(json: bytes)
         else { throw bad("it is not a token of this server") }
         guard value["v"]?.stringValue == "meta.k8s.io/v1" else {

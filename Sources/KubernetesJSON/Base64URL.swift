@@ -1,8 +1,7 @@
-import KubernetesJSON
-
 /// Base64 with the alphabet for URLs and without padding (RFC 4648 section 5), as JSON Web Tokens have it.
-enum Base64URL {
-    static func encode(_ bytes: [UInt8]) -> String {
+public enum Base64URL {
+    /// The text of the bytes.
+    public static func encode(_ bytes: [UInt8]) -> String {
         let text = Base64.encode(bytes).compactMap { byte -> UInt8? in
             switch byte {
             case UInt8(ascii: "+"): UInt8(ascii: "-")
@@ -15,7 +14,7 @@ enum Base64URL {
     }
 
     /// The bytes, or nil if the text has anything else in it or is not what `encode` writes for them.
-    static func decode(_ text: some StringProtocol) -> [UInt8]? {
+    public static func decode(_ text: some StringProtocol) -> [UInt8]? {
         var standard: [UInt8] = []
         for byte in text.utf8 {
             switch byte {

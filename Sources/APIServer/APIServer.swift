@@ -152,7 +152,11 @@ public final class APIServer: HTTPResponder {
     private func audited(
         _ request: HTTPRequest, _ segments: [String], _ info: RequestInfo
     ) async -> HTTPResponse {
-        guard let audit else { return await answer(request, segments, info, nil) }
+        guard let audit else {
+            var response = await answer(request, segments, info, nil)
+            response.headers.replaceOrAdd(name: "audit-id", value: AuditRecord.id(of: request))
+            return response
+        }
         let record = AuditRecord(audit, request, info)
         return record.finish(await answer(request, segments, info, record))
     }
@@ -172,6 +176,7 @@ public final class APIServer: HTTPResponder {
             } else if info.isResourceRequest, !PodSubresourceName.streams.contains(info.subresource) {
                 throw APIError.notAcceptable(ResponseForm.acceptedTypes)
             }
+            try WebSocketCredential.move(in: &request.headers)
             let caller = try await authenticator.user(of: request)
             guard frame.enter(request, info, caller) else { return ServingFrame.tooManyRequests }
             defer { frame.leave(info) }

@@ -53,6 +53,10 @@ import Testing
             peer: .anonymous)
         #expect(who.status == 201)
         #expect(who.json["status"]?["userInfo"]?["username"] == "system:serviceaccount:default:default")
+        // What another scheme says is nobody's.
+        let basic = try await api.send(
+            .GET, Harness.pods, headers: ["authorization": "Basic YTpi"], peer: .anonymous)
+        #expect(basic.status == 403 && basic.message.contains(#"User "system:anonymous""#))
         let denied = try await api.send(.GET, Harness.pods, headers: headers, peer: .anonymous)
         #expect(denied.status == 403)
         // A token ends with its account.
@@ -65,6 +69,33 @@ import Testing
             "/api/v1/namespaces/kube-system/serviceaccounts/x/token", #"{"spec":{"expirationSeconds":60}}"#)
         #expect(refused.status == 422)
         #expect(refused.message.contains("may not specify a duration less than 10 minutes"))
+    }
+
+    /// The only way for browsers, which let a page set no other header of a WebSocket.
+    @Test func aTokenMayComeAsAProtocol() throws {
+        func moved(_ protocols: [String]) throws -> HTTPHeaders {
+            var headers: HTTPHeaders = ["upgrade": "websocket"]
+            for text in protocols { headers.add(name: "sec-websocket-protocol", value: text) }
+            try WebSocketCredential.move(in: &headers)
+            return headers
+        }
+        let token = "base64url.bearer.authorization.k8s.io." + Base64URL.encode(Array("a.b-c".utf8))
+        let headers = try moved([token + ", v4.channel.k8s.io", "channel.k8s.io"])
+        #expect(headers["authorization"] == ["Bearer a.b-c"])
+        #expect(headers["sec-websocket-protocol"] == ["v4.channel.k8s.io, channel.k8s.io"])
+        #expect(try !moved(["v4.channel.k8s.io"]).contains(name: "authorization"))
+        for wrong in [[token], [token + "," + token, "x"], [token + "!, x"]] {
+            let error = #expect(throws: APIError.self) { try moved(wrong) }
+            #expect(error?.status.code == 401)
+        }
+    }
+
+    @Test func requestsHaveNames() async throws {
+        let api = try await Harness()
+        let named = try await api.send(.GET, Harness.pods, headers: ["audit-id": "mine"])
+        #expect(named.headers["audit-id"] == ["mine"])
+        let other = try await api.get(Harness.pods)
+        #expect(other.headers["audit-id"].first?.count == 36)
     }
 
     @Test func accessReviews() async throws {

@@ -120,6 +120,7 @@ import Testing
 
     @Test func openAPIVersion2() async throws {
         let api = try await Harness()
+        #expect(try await api.get("/openapi/v2", accept: "text/html, application/yaml").status == 406)
         let json = try await api.get("/openapi/v2")
         #expect(json.json["swagger"] == "2.0")
         let definitions = try #require(json.json["definitions"])

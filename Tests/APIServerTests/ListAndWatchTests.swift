@@ -186,6 +186,49 @@ import Testing
         #expect(resumed.map { $0["type"] } == ["ADDED", "DELETED"])
     }
 
+    @Test func watchesInOtherForms() async throws {
+        let api = try await Harness()
+        let target = Harness.maps + "?watch=true&timeoutSeconds=-1"
+        let yaml = try await api.get(target, accept: "application/yaml")
+        #expect(yaml.status == 406)
+        #expect(yaml.text.contains("application/json;stream=watch"))
+        let protobuf = try await api.get(target, accept: "application/vnd.kubernetes.protobuf;stream=watch")
+        #expect(protobuf.headers["content-type"] == ["application/vnd.kubernetes.protobuf;stream=watch"])
+        let both = try await api.get(
+            target, accept: "application/vnd.kubernetes.protobuf;stream=watch,application/json")
+        #expect(both.headers["content-type"] == ["application/json"])
+    }
+
+    @Test func framesOfAWatch() throws {
+        let map = ConfigMap(metadata: ObjectMeta(name: "a", namespace: "b"), data: ["k": "v"])
+        var bytes: [UInt8] = []
+        for line in [WatchLine(.added, map.json()), WatchLine(.modified, Array("{}".utf8))] {
+            line.appendFrame(to: &bytes)
+        }
+        var events: [(type: String, kind: String?)] = []
+        var rest = bytes[...]
+        while rest.count > 4 {
+            let length = rest.prefix(4).reduce(0) { $0 << 8 | Int($1) }
+            var event = ProtobufReader(Array(rest.dropFirst(4).prefix(length)))
+            rest = rest.dropFirst(4 + length)
+            var type = ""
+            var object: [UInt8] = []
+            while let field = try event.nextField() {
+                if field.number == 1 {
+                    type = try event.string()
+                } else {
+                    var raw = try event.message()
+                    #expect(try raw.nextField()?.number == 1)
+                    object = try raw.data()
+                }
+            }
+            events.append((type, try ProtobufTranscoder.envelope(object).kind))
+        }
+        #expect(rest.isEmpty)
+        #expect(events.map(\.type) == ["ADDED", "ERROR"])
+        #expect(events.map(\.kind) == ["ConfigMap", "Status"])
+    }
+
     @Test func aWatchWithoutTimeEndsAtOnce() async throws {
         let api = try await Harness()
         let reply = try await api.get("/api/v1/namespaces/default/configmaps?watch=1&timeoutSeconds=-1")

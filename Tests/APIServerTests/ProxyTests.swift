@@ -112,6 +112,10 @@ import Testing
         let redirect = ProxyRequest(request, segments: 7).redirect
         #expect(redirect?.status.code == 301)
         #expect(redirect?.headers["location"] == [root + "/?x=1"])
+        // What sends something is not sent twice.
+        let post = ProxyRequest(HTTPRequest(method: .POST, target: root), segments: 7)
+        #expect(post.redirect == nil)
+        #expect(post.forwarded(host: "10.244.0.3:3000").target == "/")
     }
 
     @Test(arguments: [

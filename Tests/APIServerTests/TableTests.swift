@@ -90,6 +90,22 @@ import Testing
         #expect(whole.json["rows"]?[0]?["object"]?["kind"] == "Service")
         let none = try await api.get(Harness.services + "/web?includeObject=None", accept: Self.table)
         #expect(none.json["rows"]?[0]?["object"] == nil)
+        let wrong = try await api.get(Harness.services + "/web?includeObject=Foo", accept: Self.table)
+        #expect(wrong.status == 400)
+        #expect(
+            wrong.message
+                == "Unable to convert to Table as requested: includeObject: Invalid value: \"Foo\": "
+                + "must be 'Metadata', 'Object', 'None', or empty")
+    }
+
+    @Test func scaleRows() async throws {
+        let api = try await Harness()
+        _ = try await api.post(Harness.deployments, Harness.deployment)
+        let reply = try await api.get(Harness.deployments + "/web/scale", accept: Self.table)
+        let names = reply.json["columnDefinitions"]?.arrayValue?.compactMap { $0["name"]?.stringValue }
+        #expect(names == ["Name", "Desired", "Available", "Age"])
+        #expect(reply.json["rows"]?[0]?["cells"] == ["web", 3, 0, "0s"])
+        #expect(reply.json["rows"]?[0]?["object"]?["metadata"]?["name"] == "web")
     }
 
     @Test func partialMetadata() async throws {
@@ -104,6 +120,20 @@ import Testing
             Harness.maps + "/a", accept: "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1")
         #expect(one.json["metadata"]?["name"] == "a")
         #expect(one.json["data"] == nil)
+        // One is not the other.
+        let listOfOne = try await api.get(
+            Harness.maps + "/a", accept: "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1")
+        #expect(listOfOne.status == 406 && listOfOne.reason == "NotAcceptable")
+        #expect(
+            listOfOne.message
+                == "you requested PartialObjectMetadataList, but the requested object is not a list (*core.ConfigMap)"
+        )
+        let oneOfAList = try await api.get(
+            Harness.deployments, accept: "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1")
+        #expect(
+            oneOfAList.message
+                == "you requested PartialObjectMetadata, but the requested object is a list (*apps.DeploymentList)"
+        )
     }
 
     @Test func podStates() {

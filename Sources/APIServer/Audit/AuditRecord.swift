@@ -17,16 +17,20 @@ final class AuditRecord: Sendable {
 
     init(_ audit: Audit, _ request: HTTPRequest, _ info: RequestInfo) {
         self.audit = audit
-        var generator = SystemRandomNumberGenerator()
-        // A client may name its request, so that it finds it again.
-        let wish = request.headers.first(name: "audit-id") ?? ""
-        id = wish.isEmpty || wish.utf8.count > 64 ? RandomName.uuid(using: &generator) : wish
+        id = Self.id(of: request)
         var event = AuditEvent(attributes: AccessAttributes(info), received: audit.now())
         event.auditID = id
         event.requestURI = request.target
         event.userAgent = request.headers.first(name: "user-agent") ?? ""
         event.sourceIPs = Self.sources(request)
         state = Mutex(State(event: event))
+    }
+
+    /// What a request is called in the log and in its answer. A client may name it, so that it finds it again.
+    static func id(of request: HTTPRequest) -> String {
+        let wish = request.headers.first(name: "audit-id") ?? ""
+        var generator = SystemRandomNumberGenerator()
+        return wish.isEmpty || wish.utf8.count > 64 ? RandomName.uuid(using: &generator) : wish
     }
 
     /// Where the request came from, first the client, then those who passed it on.

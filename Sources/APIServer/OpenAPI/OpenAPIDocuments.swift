@@ -16,12 +16,15 @@ package final class OpenAPIDocuments: Sendable {
     func respond(_ request: HTTPRequest, _ segments: [String]) -> HTTPResponse? {
         switch segments.first {
         case "v2" where segments.count == 1:
-            let accept = request.headers.first(name: "accept") ?? ""
-            if OpenAPIDocuments.prefersProtobuf(accept) {
+            switch OpenAPIDocuments.version2(accept: request.headers.first(name: "accept") ?? "*/*") {
+            case .json:
+                return document("v2") { self.v2.json() }.response(
+                    to: request, contentType: "application/json")
+            case .protobuf:
                 return document("v2.pb") { OpenAPIProtobuf.encode(self.v2) }.response(
                     to: request, contentType: "application/com.github.proto-openapi.spec.v2.v1.0+protobuf")
+            case nil: return HTTPResponse(status: .notAcceptable)
             }
-            return document("v2") { self.v2.json() }.response(to: request, contentType: "application/json")
         case "v3" where segments.count == 1:
             return ServedDocument(index.json()).response(to: request, contentType: "application/json")
         case "v3":
@@ -33,12 +36,15 @@ package final class OpenAPIDocuments: Sendable {
         }
     }
 
-    private static func prefersProtobuf(_ accept: String) -> Bool {
+    private enum Encoding { case json, protobuf }
+
+    /// Nil if the client takes neither.
+    private static func version2(accept: String) -> Encoding? {
         for range in MediaType.ranges(accept: accept) {
-            if range.subtype.hasPrefix("com.github.proto-openapi.spec.v2") { return true }
-            if ["application/json", "*/*", "application/*"].contains(range.essence) { return false }
+            if range.subtype.hasPrefix("com.github.proto-openapi.spec.v2") { return .protobuf }
+            if ["application/json", "*/*", "application/*"].contains(range.essence) { return .json }
         }
-        return false
+        return nil
     }
 
     /// A document whose address in the index names its hash: what is behind it never changes.

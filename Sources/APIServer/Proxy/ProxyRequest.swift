@@ -29,7 +29,7 @@ package struct ProxyRequest: Sendable {
 
     /// Links on a page are relative to its folder, so a target's root needs its slash.
     package var redirect: HTTPResponse? {
-        guard path.isEmpty else { return nil }
+        guard path.isEmpty, request.method == .GET || request.method == .HEAD else { return nil }
         let query = request.query.isEmpty ? "" : "?\(request.query)"
         return HTTPResponse(
             status: .movedPermanently, headers: ["location": "\(request.path)/\(query)"], body: .empty)
@@ -39,7 +39,7 @@ package struct ProxyRequest: Sendable {
     /// business.
     package func forwarded(host: String) -> HTTPRequest {
         var result = request
-        result.path = path
+        result.path = path.isEmpty ? "/" : path
         result.headers = Self.endToEnd(request.headers, keepsUpgrade: request.upgradeProtocols != nil)
         for name in ["authorization", "host"] { result.headers.remove(name: name) }
         for (name, _) in request.headers where name.lowercased().hasPrefix("impersonate-") {

@@ -103,6 +103,11 @@ package struct ResponseForm: Sendable, Hashable {
         "application/json", "application/yaml", "application/vnd.kubernetes.protobuf",
     ]
 
+    /// What a stream of objects can be written as.
+    package static let streamTypes = [
+        "application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch",
+    ]
+
     /// Chooses the form for an `Accept` header, or nil when nothing in it can be produced (406).
     ///
     /// JSON is preferred to protobuf whenever the client takes both: stored bytes are JSON and are

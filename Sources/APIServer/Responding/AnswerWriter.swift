@@ -35,12 +35,9 @@ struct AnswerWriter<Object: KubernetesObject>: Sendable {
     private func included() throws(APIError) -> IncludedObject {
         guard let text = context.query.first("includeObject"), !text.isEmpty else { return .metadata }
         guard let value = IncludedObject(rawValue: text) else {
-            throw .invalid(
-                options: "TableOptions",
-                [
-                    .notSupported(
-                        "includeObject", .string(text), ["Metadata", "None", "Object"])
-                ])
+            throw .badRequest(
+                "Unable to convert to Table as requested: includeObject: Invalid value: \"\(text)\": "
+                    + "must be 'Metadata', 'Object', 'None', or empty")
         }
         return value
     }
@@ -49,6 +46,15 @@ struct AnswerWriter<Object: KubernetesObject>: Sendable {
         TableWriter(
             resource.table, version: version, included: try included(), now: core.now(),
             convert: resource.version?.conversion)
+    }
+
+    /// A table of one object.
+    private func table<Row: KubernetesObject>(
+        _ writer: TableWriter<Row>, _ bytes: [UInt8]
+    ) throws(APIError) -> [UInt8] {
+        let revision = StoredForm.layout(of: bytes)?.revision.map { bytes[$0] } ?? []
+        return try writer.table(
+            [bytes], ListMeta(resourceVersion: String(decoding: revision, as: UTF8.self)))
     }
 
     /// An object in the version that is asked for.
@@ -63,20 +69,38 @@ struct AnswerWriter<Object: KubernetesObject>: Sendable {
 
     private func object(_ bytes: [UInt8]) throws(APIError) -> [UInt8] {
         switch form.shape {
-        case .object, .partialObjectList: return try served(bytes)
+        case .object: return try served(bytes)
         case .table(let version):
-            guard isOwnKind(bytes) else { return bytes }
-            let revision = StoredForm.layout(of: bytes)?.revision.map { bytes[$0] } ?? []
-            return try tableWriter(version).table(
-                [bytes], ListMeta(resourceVersion: String(decoding: revision, as: UTF8.self)))
+            if isScale(bytes) {
+                let writer = TableWriter(
+                    AutoscalingTables.scale, version: version, included: try included(), now: core.now())
+                return try table(writer, bytes)
+            }
+            return isOwnKind(bytes) ? try table(try tableWriter(version), bytes) : bytes
         case .partialObject(let version):
-            return isOwnKind(bytes) ? PartialMetadata.object(bytes, version: version) : bytes
+            guard isOwnKind(bytes) || isScale(bytes) else { return bytes }
+            return PartialMetadata.object(bytes, version: version)
+        case .partialObjectList:
+            guard isOwnKind(bytes) || isScale(bytes) else { return bytes }
+            throw .notAcceptable(
+                "you requested PartialObjectMetadataList, but the requested object is not a list "
+                    + "(\(typeName(resource.kind.kind)))")
         }
     }
 
     /// Whether the bytes are an object of the resource's kind (and not a Status or Scale).
-    private func isOwnKind(_ bytes: [UInt8]) -> Bool {
-        bytes.starts(with: "{\"kind\":\"\(Object.resource.kind)\"".utf8)
+    private func isOwnKind(_ bytes: [UInt8]) -> Bool { isKind(Object.resource.kind, bytes) }
+
+    private func isScale(_ bytes: [UInt8]) -> Bool { isKind(Scale.resource.kind, bytes) }
+
+    private func isKind(_ kind: String, _ bytes: [UInt8]) -> Bool {
+        bytes.starts(with: "{\"kind\":\"\(kind)\"".utf8)
+    }
+
+    /// A type as upstream's messages name it: `*core.PodList`.
+    private func typeName(_ kind: String) -> String {
+        let group = resource.kind.group
+        return "*\(group.isEmpty ? "core" : String(group.prefix { $0 != "." })).\(kind)"
     }
 
     private func list(_ list: ListAnswer) throws(APIError) -> [UInt8] {
@@ -86,7 +110,11 @@ struct AnswerWriter<Object: KubernetesObject>: Sendable {
         switch form.shape {
         case .table(let version):
             return try tableWriter(version).table(list.objects.map(\.bytes), metadata)
-        case .partialObjectList(let version), .partialObject(let version):
+        case .partialObject:
+            throw .notAcceptable(
+                "you requested PartialObjectMetadata, but the requested object is a list "
+                    + "(\(typeName(resource.kind.listKind)))")
+        case .partialObjectList(let version):
             return ListWriter.list(
                 kind: "PartialObjectMetadataList", apiVersion: "meta.k8s.io/\(version)", metadata,
                 list.objects.map { PartialMetadata.object($0.bytes, version: version) })
@@ -112,6 +140,7 @@ struct AnswerWriter<Object: KubernetesObject>: Sendable {
     }
 
     private func watch(_ watch: WatchAnswer) throws(APIError) -> HTTPResponse {
+        guard form.encoding != .yaml else { throw .notAcceptable(ResponseForm.streamTypes) }
         let transform: (@Sendable (WatchLine, Bool) -> [UInt8])?
         switch form.shape {
         case .object, .partialObjectList:
@@ -132,10 +161,13 @@ struct AnswerWriter<Object: KubernetesObject>: Sendable {
             }
         }
         let lines = WatchWriter(
-            answer: watch, transform: transform, clock: core.clock,
+            answer: watch, transform: transform, isProtobuf: form.encoding == .protobuf, clock: core.clock,
             metrics: core.metrics.watched(resource.kind))
         return HTTPResponse(
-            headers: ["content-type": "application/json"],
+            headers: [
+                "content-type": form.encoding == .protobuf
+                    ? "application/vnd.kubernetes.protobuf;stream=watch" : "application/json"
+            ],
             body: .stream { writer in try await lines.run(writer) })
     }
 }

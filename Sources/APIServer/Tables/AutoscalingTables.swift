@@ -3,6 +3,19 @@ import KubernetesJSON
 
 /// The columns of the `autoscaling` group.
 enum AutoscalingTables {
+    /// Of the `scale` subresource.
+    static let scale = TablePrinter<Scale>([
+        .name,
+        TableColumn("Desired", type: "integer", "How many pods are wanted."),
+        TableColumn("Available", type: "integer", "How many pods there are."),
+        .age,
+    ]) { scale, now in
+        [
+            .string(scale.metadata.name), Cell.integer(scale.spec.replicas),
+            Cell.integer(scale.status.replicas), Cell.age(scale.metadata.creationTimestamp, now),
+        ]
+    }
+
     static let autoscalers = TablePrinter<HorizontalPodAutoscaler>([
         .name,
         TableColumn("Reference", "What is scaled."),

@@ -97,6 +97,8 @@ struct WatchWriter: Sendable {
     let answer: WatchAnswer
     /// Puts an object into the form the client asked for; nil for the object itself.
     let transform: (@Sendable (WatchLine, Bool) -> [UInt8])?
+    /// Whether events are frames of protobuf instead of lines of JSON.
+    let isProtobuf: Bool
     let clock: any Clock<Duration>
     let metrics: WatchMetrics
 
@@ -130,7 +132,7 @@ struct WatchWriter: Sendable {
     }
 
     private func send(to writer: any ResponseWriter) async throws {
-        var out = Output(transform: transform, metrics: metrics)
+        var out = Output(transform: transform, isProtobuf: isProtobuf, metrics: metrics)
         var view = answer.view
         if let failure = answer.failure {
             out.add(WatchLine(.error, failure.status.json()))
@@ -170,10 +172,14 @@ struct WatchWriter: Sendable {
         var bytes: [UInt8] = []
         var isFirst = true
         let transform: (@Sendable (WatchLine, Bool) -> [UInt8])?
+        let isProtobuf: Bool
         let metrics: WatchMetrics
 
-        init(transform: (@Sendable (WatchLine, Bool) -> [UInt8])?, metrics: WatchMetrics) {
+        init(
+            transform: (@Sendable (WatchLine, Bool) -> [UInt8])?, isProtobuf: Bool, metrics: WatchMetrics
+        ) {
             self.transform = transform
+            self.isProtobuf = isProtobuf
             self.metrics = metrics
         }
 
@@ -183,7 +189,7 @@ struct WatchWriter: Sendable {
                 line.object = transform(line, isFirst)
                 isFirst = false
             }
-            line.append(to: &bytes)
+            if isProtobuf { line.appendFrame(to: &bytes) } else { line.append(to: &bytes) }
             metrics.sent(bytes: line.object.count)
         }
 

@@ -29,6 +29,24 @@ package struct WatchLine: Sendable, Hashable {
         bytes.append(contentsOf: object)
         bytes.append(contentsOf: "}\n".utf8)
     }
+
+    /// A `meta.k8s.io/v1` WatchEvent in protobuf, after its length in four bytes. The object in it says its kind.
+    package func appendFrame(to bytes: inout [UInt8]) {
+        var (kind, object) = (kind, ProtobufForm.encode(object))
+        if object == nil {
+            kind = .error
+            object = ProtobufForm.encode(
+                APIError.internalError("an object cannot be written as protobuf").status.json())
+        }
+        var raw = ProtobufWriter()
+        raw.data(1, object ?? [])
+        var event = ProtobufWriter()
+        event.string(1, kind.rawValue)
+        event.message(2, raw)
+        let length = UInt32(truncatingIfNeeded: event.bytes.count)
+        for shift in [24, 16, 8, 0] { bytes.append(UInt8(truncatingIfNeeded: length >> UInt32(shift))) }
+        bytes.append(contentsOf: event.bytes)
+    }
 }
 
 /// Turns what happens in the store into what one watcher sees. Pure.

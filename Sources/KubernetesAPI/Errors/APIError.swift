@@ -168,9 +168,12 @@ extension APIError {
 
     /// The client accepts no type the server writes.
     public static func notAcceptable(_ offered: [String]) -> APIError {
-        APIError(
-            code: 406, reason: "NotAcceptable",
-            message: "only the following media types are accepted: " + offered.joined(separator: ", "))
+        notAcceptable("only the following media types are accepted: " + offered.joined(separator: ", "))
+    }
+
+    /// What is there cannot be written as the client wants it.
+    public static func notAcceptable(_ message: String) -> APIError {
+        APIError(code: 406, reason: "NotAcceptable", message: message)
     }
 
     /// The body is too large.

@@ -170,6 +170,17 @@ extension PodDisruptionBudget: Validating {
         metadata.validateUpdate(from: old.metadata) + validateSpec()
     }
 
+    public func validateStatusUpdate(from old: PodDisruptionBudget) -> [FieldError] {
+        var errors = metadata.validateUpdate(from: old.metadata)
+        for (field, count) in [
+            ("disruptionsAllowed", status.disruptionsAllowed), ("currentHealthy", status.currentHealthy),
+            ("desiredHealthy", status.desiredHealthy), ("expectedPods", status.expectedPods),
+        ] {
+            errors.requireNonnegative(RulePath("status").child(field), count)
+        }
+        return errors
+    }
+
     private func validateSpec() -> [FieldError] {
         var errors: [FieldError] = []
         if spec.minAvailable != nil, spec.maxUnavailable != nil {

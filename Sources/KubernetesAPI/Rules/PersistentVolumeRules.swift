@@ -9,6 +9,15 @@ extension PersistentVolume: Defaulting {
     }
 }
 
+extension AzureDiskVolumeSource {
+    mutating func applyDefaults() {
+        cachingMode = cachingMode ?? "ReadWrite"
+        kind = kind ?? "Shared"
+        fsType = fsType ?? "ext4"
+        readOnly = readOnly ?? false
+    }
+}
+
 extension PersistentVolumeSpec {
     fileprivate mutating func applySourceDefaults() {
         if hostPath != nil, hostPath?.type == nil { hostPath?.type = "" }
@@ -18,12 +27,7 @@ extension PersistentVolumeSpec {
         if rbd?.keyring.isEmpty == true { rbd?.keyring = "/etc/ceph/keyring" }
         if scaleIO?.storageMode.isEmpty == true { scaleIO?.storageMode = "ThinProvisioned" }
         if scaleIO?.fsType.isEmpty == true { scaleIO?.fsType = "xfs" }
-        guard var disk = azureDisk else { return }
-        disk.cachingMode = disk.cachingMode ?? "ReadWrite"
-        disk.kind = disk.kind ?? "Shared"
-        disk.fsType = disk.fsType ?? "ext4"
-        disk.readOnly = disk.readOnly ?? false
-        azureDisk = disk
+        azureDisk?.applyDefaults()
     }
 
     /// The spec with nothing but where the storage is.

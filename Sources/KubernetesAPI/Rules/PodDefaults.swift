@@ -161,6 +161,12 @@ extension Volume {
             ephemeral?.volumeClaimTemplate?.spec.volumeMode = "Filesystem"
         }
         if iscsi?.iscsiInterface.isEmpty == true { iscsi?.iscsiInterface = "default" }
+        if rbd?.pool.isEmpty == true { rbd?.pool = "rbd" }
+        if rbd?.user.isEmpty == true { rbd?.user = "admin" }
+        if rbd?.keyring.isEmpty == true { rbd?.keyring = "/etc/ceph/keyring" }
+        if scaleIO?.storageMode.isEmpty == true { scaleIO?.storageMode = "ThinProvisioned" }
+        if scaleIO?.fsType.isEmpty == true { scaleIO?.fsType = "xfs" }
+        azureDisk?.applyDefaults()
     }
 }
 

@@ -34,7 +34,10 @@ extension StatefulSet: Defaulting {
 extension StatefulSet: Validating {
     public func validate() -> [FieldError] {
         // Its pods' names are made of its own, which therefore is a label.
-        metadata.validate(isNamespaced: true, name: NameRules.label) + validateSpec()
+        var errors = metadata.validate(isNamespaced: true, name: NameRules.label) + validateSpec()
+        // The pods' subdomain.
+        if !spec.serviceName.isEmpty { errors.require(NameRules.label, "spec.serviceName", spec.serviceName) }
+        return errors
     }
 
     public func validateUpdate(from old: StatefulSet) -> [FieldError] {

@@ -9,7 +9,7 @@ package struct SearchPath: Sendable, Hashable {
     /// Whether there are no other domains, whose place is not known, after the cluster's.
     package var isWhole: Bool
 
-    package init(domains: [DNSName], minimumDots: Int, cluster: DNSName = .root, isWhole: Bool = true) {
+    package init(domains: [DNSName], minimumDots: Int, cluster: DNSName, isWhole: Bool = true) {
         self.domains = domains
         self.minimumDots = minimumDots
         self.cluster = cluster

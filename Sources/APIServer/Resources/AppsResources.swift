@@ -115,6 +115,8 @@ enum DiscoveryResources {
     static let slices: Resource<EndpointSlice> = {
         var resource = Resource<EndpointSlice>()
         resource.table = ServiceTable.slices
+        resource.warnings = { $0.warnings }
+        resource.creationWarnings = { $0.creationWarnings }
         resource.generationDiffers = { new, old in
             var new = new
             var old = old

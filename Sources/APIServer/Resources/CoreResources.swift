@@ -41,6 +41,9 @@ enum CoreResources {
         resource.table = CoreTables.serviceAccounts
         resource.updatesUnconditionally = false
         resource.returnsDeletedObject = true
+        resource.changeWarnings = { $0.warnings(since: $1) }
+        resource.prepareForCreate = keepNamesOfSecrets
+        resource.prepareForUpdate = { account, _ in keepNamesOfSecrets(&account) }
         resource.subresources = [
             Subresource(
                 "token", kind: "TokenRequest", verbs: ["create"], group: "authentication.k8s.io",
@@ -48,6 +51,11 @@ enum CoreResources {
         ]
         return resource
     }()
+
+    /// An account's secrets are in its own namespace: their names say all.
+    private static let keepNamesOfSecrets: @Sendable (inout ServiceAccount) -> Void = { account in
+        account.secrets = account.secrets.map { ObjectReference(name: $0.name) }
+    }
 
     static let endpoints: Resource<Endpoints> = {
         var resource = Resource<Endpoints>()
@@ -119,6 +127,7 @@ enum CoreResources {
         var resource = Resource<Node>()
         resource.table = CoreTables.nodes
         resource.storageName = "minions"
+        resource.warnings = { $0.warnings }
         resource.fieldLabels = ["spec.unschedulable"]
         resource.fields = { ["spec.unschedulable": $0.spec.unschedulable ? "true" : "false"] }
         resource.subresources = [

@@ -40,6 +40,7 @@ enum NodeResources {
     static let runtimeClasses: Resource<RuntimeClass> = {
         var resource = Resource<RuntimeClass>()
         resource.table = QuotaTables.runtimeClasses
+        resource.warnings = { $0.warnings }
         resource.updatesUnconditionally = false
         return resource
     }()

@@ -45,6 +45,8 @@ package struct Resource<Object: KubernetesObject>: Sendable, AnyResource {
     package var specWarnings: @Sendable (Object) -> [String] = { _ in [] }
     /// Messages about a new object only.
     package var creationWarnings: @Sendable (Object) -> [String] = { _ in [] }
+    /// Messages about what a write brings that was not there before.
+    package var changeWarnings: @Sendable (Object, _ old: Object?) -> [String] = { _, _ in [] }
     /// Set when the kind is served in another version than the one that it is stored in.
     package var version: ServedVersion?
     /// What is wrong with a new object, or with the successor of another one, where the version that is served

@@ -57,6 +57,7 @@ enum StorageResources {
     static let classes: Resource<StorageClass> = {
         var resource = Resource<StorageClass>()
         resource.table = StorageTables.classes
+        resource.warnings = { $0.warnings }
         resource.returnsDeletedObject = true
         return resource
     }()
@@ -92,6 +93,7 @@ enum StorageResources {
     static let capacities: Resource<CSIStorageCapacity> = {
         var resource = Resource<CSIStorageCapacity>()
         resource.table = StorageTables.capacities
+        resource.warnings = { $0.warnings }
         resource.updatesUnconditionally = false
         return resource
     }()

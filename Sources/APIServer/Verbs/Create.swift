@@ -82,6 +82,7 @@ extension ResourceVerbs {
             let reservation = try resource.allocate?(&object, nil, options.isDryRun) ?? .none
             let ownWarnings =
                 resource.warnings(object) + resource.creationWarnings(object) + resource.specWarnings(object)
+                + resource.changeWarnings(object, nil)
             let warnings = standingWarnings + warnings + ownWarnings + advice
             if options.isDryRun {
                 return .value(object, status: .created, warnings: warnings)

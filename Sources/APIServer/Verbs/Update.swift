@@ -126,6 +126,7 @@ extension ResourceVerbs {
     private func ownWarnings(_ object: Object, old: Object) -> [String] {
         let isChanged = object.metadata.generation != old.metadata.generation
         return resource.warnings(object) + (isChanged ? resource.specWarnings(object) : [])
+            + resource.changeWarnings(object, old)
     }
 
     private func isReleased(_ object: Object) -> Bool {

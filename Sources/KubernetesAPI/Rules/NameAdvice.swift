@@ -11,6 +11,18 @@ public enum NameAdvice {
     }
 }
 
+extension NameAdvice {
+    /// Advice on a pod's own name.
+    static func ofPod(_ name: String) -> [String] {
+        let messages = NameRules.label(name)
+        if name.isEmpty || messages.isEmpty { return [] }
+        return [
+            "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS "
+                + "label is recommended: [\(messages.joined(separator: " "))]"
+        ]
+    }
+}
+
 extension Job {
     /// What is questionable about a Job.
     public var warnings: [String] {

@@ -3,7 +3,8 @@
 extension Pod {
     /// Messages for who creates this pod.
     public var warnings: [String] {
-        PodWarnings(metadata: metadata, spec: spec, path: "", isTemplate: false).all
+        NameAdvice.ofPod(metadata.name)
+            + PodWarnings(metadata: metadata, spec: spec, path: "", isTemplate: false).all
     }
 }
 

@@ -72,6 +72,13 @@ struct RuleScenario {
         case let pod as Pod: pod.warnings
         case let service as Service: service.warnings
         case let deployment as Deployment: deployment.spec.template.warnings(at: "spec.template")
+        case let node as KubernetesAPI.Node: node.warnings
+        case let account as ServiceAccount: account.warnings(since: nil)
+        case let runtime as RuntimeClass: runtime.warnings
+        case let storage as StorageClass: storage.warnings
+        case let volume as PersistentVolume: volume.warnings
+        case let claim as PersistentVolumeClaim: claim.warnings
+        case let slice as EndpointSlice: slice.warnings + slice.creationWarnings
         default: nil
         }
     }

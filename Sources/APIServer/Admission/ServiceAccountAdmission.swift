@@ -24,23 +24,59 @@ package struct ServiceAccountAdmission: AdmissionPlugin {
         to pod: inout Pod, _ lookup: any AdmissionLookup, using generator: inout some RandomNumberGenerator
     ) throws(APIError) {
         // A mirror pod shows what a node runs by itself; it must not get what others have.
-        if pod.metadata.annotations["kubernetes.io/config.mirror"] != nil { return }
+        if pod.metadata.annotations[Pod.mirrorAnnotation] != nil {
+            if let objection = PodSecrets.objection(toMirror: pod) { throw refusal(of: pod, objection) }
+            return
+        }
         if pod.spec.serviceAccountName.isEmpty {
             pod.spec.serviceAccountName =
                 pod.spec.serviceAccount.isEmpty ? "default" : pod.spec.serviceAccount
         }
         pod.spec.serviceAccount = pod.spec.serviceAccountName
-        let name = pod.spec.serviceAccountName
-        guard let account = lookup.serviceAccount(name, namespace: pod.metadata.namespace) else {
-            throw .forbidden(
-                Pod.resource, pod.metadata.displayName,
-                "error looking up service account \(pod.metadata.namespace)/\(name): "
-                    + "serviceaccount \"\(name)\" not found")
-        }
+        let account = try account(of: pod, lookup)
         if pod.spec.automountServiceAccountToken ?? account.automountServiceAccountToken ?? true {
             mountToken(&pod, using: &generator)
         }
         if pod.spec.imagePullSecrets.isEmpty { pod.spec.imagePullSecrets = account.imagePullSecrets }
+        if let objection = PodSecrets(of: account)?.objection(to: pod.spec) {
+            throw refusal(of: pod, objection)
+        }
+    }
+
+    package func validate<Object: KubernetesObject>(
+        _ object: Object?, old: Object?, _ request: AdmissionRequest, _ lookup: any AdmissionLookup
+    ) throws(APIError) -> [String] {
+        guard request.operation == .update, request.subresource == "ephemeralcontainers",
+            let pod = object as? Pod
+        else { return [] }
+        if pod.spec.serviceAccountName.isEmpty {
+            throw Self.refusal(
+                of: pod,
+                "no service account specified for pod \(pod.metadata.namespace)/\(pod.metadata.name)")
+        }
+        // Upstream forgets to say that this is forbidden and answers 500 with the same message.
+        if let objection = PodSecrets(of: try Self.account(of: pod, lookup))?.objection(toGuestsOf: pod.spec)
+        {
+            throw Self.refusal(of: pod, objection)
+        }
+        return []
+    }
+
+    private static func account(
+        of pod: Pod, _ lookup: any AdmissionLookup
+    ) throws(APIError) -> ServiceAccount {
+        let name = pod.spec.serviceAccountName
+        guard let account = lookup.serviceAccount(name, namespace: pod.metadata.namespace) else {
+            throw refusal(
+                of: pod,
+                "error looking up service account \(pod.metadata.namespace)/\(name): "
+                    + "serviceaccount \"\(name)\" not found")
+        }
+        return account
+    }
+
+    private static func refusal(of pod: Pod, _ message: String) -> APIError {
+        .forbidden(Pod.resource, pod.metadata.displayName, message)
     }
 
     private static func mountToken(_ pod: inout Pod, using generator: inout some RandomNumberGenerator) {

@@ -97,7 +97,7 @@ package struct NodeGraph: StoreProjection {
             guard let name, !name.isEmpty else { return }
             found.insert(Reference(kind, namespace, name))
         }
-        if pod.metadata.annotations["kubernetes.io/config.mirror"] != nil {
+        if pod.metadata.annotations[Pod.mirrorAnnotation] != nil {
             // Mirror pods are the node's own word and give it no rights.
             return found
         }

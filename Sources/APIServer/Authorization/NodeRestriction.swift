@@ -77,7 +77,7 @@ package enum NodeRestriction {
 
     private static func mirror(_ node: NodeIdentity, _ pod: Pod, _ nodeUID: () -> String?) -> String? {
         let name = GoText.quoted(node.name)
-        let annotation = "kubernetes.io/config.mirror"
+        let annotation = Pod.mirrorAnnotation
         guard pod.metadata.annotations[annotation] != nil else {
             return "pod does not have \"\(annotation)\" annotation, node \(name) can only create mirror pods"
         }

@@ -7,13 +7,13 @@ extension Pod: Validating {
         if !spec.nodeName.isEmpty, !spec.schedulingGates.isEmpty {
             errors.forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared")
         }
-        return errors
+        return errors + SeccompAnnotation.contradictions("spec", metadata.annotations, spec)
     }
 
     /// The rules on a pod as it is, whether new or changed.
     func validateMetadataAndSpec() -> [FieldError] {
         var errors = metadata.validate(isNamespaced: true, name: NameRules.subdomain)
-        errors += PodRules.annotations("metadata.annotations", metadata.annotations, spec)
+        errors += PodAnnotationRules.rules("metadata.annotations", metadata.annotations, spec)
         errors += PodRules.spec("spec", spec, of: self)
         if spec.serviceAccountName.isEmpty {
             for (index, volume) in spec.volumes.enumerated() {
@@ -36,13 +36,18 @@ extension Pod: Validating {
     }
 }
 
+extension Pod {
+    /// Marks a pod that shows in the API what a node runs by itself.
+    package static let mirrorAnnotation = "kubernetes.io/config.mirror"
+}
+
 /// Rules on the spec of pods and of templates.
 enum PodRules {
     /// What is wrong with a template.
     static func template(_ path: RulePath, _ template: PodTemplateSpec) -> [FieldError] {
         var errors = LabelRules.labels(path.child("labels"), template.metadata.labels)
         errors += LabelRules.annotations(path.child("annotations"), template.metadata.annotations)
-        errors += annotations(
+        errors += PodAnnotationRules.rules(
             path.child("annotations"), template.metadata.annotations, template.spec)
         errors += spec(path.child("spec"), template.spec, of: nil)
         if !template.spec.ephemeralContainers.isEmpty {
@@ -50,18 +55,6 @@ enum PodRules {
                 path.child("spec.ephemeralContainers"), "ephemeral containers not allowed in pod template")
         }
         return errors
-    }
-
-    /// What is wrong with annotations that mean something to pods.
-    static func annotations(
-        _ path: RulePath, _ annotations: [String: String], _ spec: PodSpec
-    ) -> [FieldError] {
-        let key = "controller.kubernetes.io/pod-deletion-cost"
-        var errors: [FieldError] = []
-        if let cost = annotations[key], !cost.isEmpty, Int32(cost) == nil || cost.hasPrefix("+") {
-            errors.invalid(path.key(key), cost, "must be a 32bit integer")
-        }
-        return errors + AppArmorAnnotation.rules(path, annotations, spec)
     }
 
     /// What is wrong with a pod's spec; `pod` is nil for templates.

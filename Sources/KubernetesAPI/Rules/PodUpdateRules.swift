@@ -47,7 +47,7 @@ extension Pod {
 
     /// A static pod's mark may neither come nor go.
     private func validateMirrorAnnotation(from old: Pod) -> [FieldError] {
-        let key = "kubernetes.io/config.mirror"
+        let key = Pod.mirrorAnnotation
         let path = RulePath("metadata.annotations").key(key).text
         switch (old.metadata.annotations[key], metadata.annotations[key]) {
         case (nil, .some): return [.forbidden(path, "may not add mirror pod annotation")]

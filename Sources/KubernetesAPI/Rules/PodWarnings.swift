@@ -168,7 +168,7 @@ private struct PodWarnings {
 
     private var podSeccomp: [String] {
         if spec.securityContext?.seccompProfile != nil { return [] }
-        return ofAnnotation("seccomp.security.alpha.kubernetes.io/pod", Self.useProfile)
+        return ofAnnotation(SeccompAnnotation.ofPod, Self.useProfile)
     }
 
     private func ofAnnotation(_ key: String, _ message: String) -> [String] {
@@ -220,7 +220,7 @@ private struct PodWarnings {
         var warnings: [String] = []
         if container.securityContext?.seccompProfile == nil {
             warnings += ofAnnotation(
-                "container.seccomp.security.alpha.kubernetes.io/\(container.name)", Self.useProfile)
+                SeccompAnnotation.ofContainer + container.name, Self.useProfile)
         }
         let hasProfile =
             spec.securityContext?.appArmorProfile != nil || container.securityContext?.appArmorProfile != nil

@@ -154,7 +154,7 @@ extension StatefulSet: Validating {
             }
             errors += LabelRules.labels(path.child("labels"), spec.template.metadata.labels)
             errors += LabelRules.annotations(path.child("annotations"), spec.template.metadata.annotations)
-            errors += PodRules.annotations(
+            errors += PodAnnotationRules.rules(
                 path.child("annotations"), spec.template.metadata.annotations, spec.template.spec)
         } catch {
             errors.invalid("spec.selector", shown: GoSyntax.selector(spec.selector), "")

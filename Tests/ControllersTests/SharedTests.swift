@@ -58,6 +58,19 @@ struct SharedTests {
         #expect(health.judge(well, lease: nil, now: Make.now).change?.spec.taints.map(\.key) == ["mine"])
     }
 
+    @Test("The taint that a new node gets goes when the node is ready")
+    func newNode() throws {
+        let health = NodeHealth()
+        var node = Node()
+        node.metadata.creationTimestamp = Make.now
+        node.spec.taints = [Taint(key: "node.kubernetes.io/not-ready", effect: "NoSchedule")]
+        let silent = try #require(health.judge(node, lease: nil, now: Make.now).change)
+        #expect(silent.spec.taints.map(\.effect) == ["NoSchedule", "NoExecute"])
+        node.status.conditions = [NodeCondition(type: "Ready", status: "True")]
+        let ready = try #require(health.judge(node, lease: nil, now: Make.now).change)
+        #expect(ready.spec.taints.isEmpty)
+    }
+
     @Test("A silent node is Unknown and tainted; one that speaks again is not")
     func nodeHealth() throws {
         var node = Node()

@@ -106,9 +106,9 @@ package struct AdmissionChain: Sendable {
 
     /// What upstream switches on by default, as far as its kinds are served.
     package static let standard = AdmissionChain([
-        NamespaceAdmission(), LimitRangeAdmission(), ServiceAccountAdmission(), PodSecurityAdmission(),
-        PriorityAdmission(), TolerationAdmission(), StorageAdmission(), RuntimeClassAdmission(),
-        QuotaAdmission(),
+        NamespaceAdmission(), LimitRangeAdmission(), ServiceAccountAdmission(), NodeTaintAdmission(),
+        PodSecurityAdmission(), PriorityAdmission(), TolerationAdmission(), StorageAdmission(),
+        RuntimeClassAdmission(), IngressClassAdmission(), QuotaAdmission(),
     ])
 
     package func mutate<Object: KubernetesObject>(

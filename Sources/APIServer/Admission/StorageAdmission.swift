@@ -26,11 +26,7 @@ package struct StorageAdmission: AdmissionPlugin {
         let marked = classes.filter { storage in
             marks.contains { storage.metadata.annotations["\($0)is-default-class"] == "true" }
         }
-        return marked.min { left, right in
-            let (a, b) = (left.metadata.creationTimestamp, right.metadata.creationTimestamp)
-            if a != b { return (a?.seconds ?? 0) > (b?.seconds ?? 0) }
-            return left.metadata.name < right.metadata.name
-        }?.metadata.name
+        return marked.map(\.metadata).youngest?.name
     }
 
     package func validate<Object: KubernetesObject>(

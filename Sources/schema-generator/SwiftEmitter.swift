@@ -70,7 +70,7 @@ struct SwiftEmitter {
     private func isOptional(_ field: FieldDeclaration) -> Bool {
         switch field.type {
         case .time, .microTime: return true
-        case .array, .map, .bytes: return false
+        case .map, .bytes: return false
         default: return field.presence == .optional
         }
     }
@@ -174,10 +174,8 @@ struct SwiftEmitter {
     private func readStatements(_ field: FieldDeclaration) -> [String] {
         let target = layout.isBoxed(field) ? "_\(bareName(field)).value" : "self.\(name(field))"
         if isOptional(field) {
-            return [
-                "if try reader.readNull() {", "    \(target) = nil", "} else {",
-                "    \(target) = \(readExpression(field.type))", "}",
-            ]
+            return ["if try reader.readNull() {", "    \(target) = nil", "} else {"]
+                + readStatements(target, field.type).map { "    " + $0 } + ["}"]
         }
         if layout.isBoxed(field) { return ["_\(bareName(field)) = .init(\(readExpression(field.type)))"] }
         return readStatements(target, field.type)

@@ -950,7 +950,7 @@ public struct HPAScalingRules: JSONCodable {
     /// Which policy decides: Max, Min, or Disabled for no change; Max unless set.
     public var selectPolicy: String? = nil
     /// Limits for a span of time.
-    public var policies: [HPAScalingPolicy] = []
+    public var policies: [HPAScalingPolicy]? = nil
     /// How far measurement and target may differ before anything is changed.
     public var tolerance: Quantity? = nil
 
@@ -961,7 +961,7 @@ public struct HPAScalingRules: JSONCodable {
     public init(
         stabilizationWindowSeconds: Int? = nil,
         selectPolicy: String? = nil,
-        policies: [HPAScalingPolicy] = [],
+        policies: [HPAScalingPolicy]? = nil,
         tolerance: Quantity? = nil
     ) {
         self.stabilizationWindowSeconds = stabilizationWindowSeconds
@@ -976,11 +976,15 @@ public struct HPAScalingRules: JSONCodable {
             switch reader.keyLength {
             case 8:
                 if reader.isKey("policies") {
-                    var elements: [HPAScalingPolicy] = []
-                    if try reader.beginArray() {
-                        while try reader.nextElement() { elements.append(try HPAScalingPolicy(reading: &reader)) }
+                    if try reader.readNull() {
+                        self.policies = nil
+                    } else {
+                        var elements: [HPAScalingPolicy] = []
+                        if try reader.beginArray() {
+                            while try reader.nextElement() { elements.append(try HPAScalingPolicy(reading: &reader)) }
+                        }
+                        self.policies = elements
                     }
-                    self.policies = elements
                     continue
                 }
             case 9:
@@ -1026,10 +1030,10 @@ public struct HPAScalingRules: JSONCodable {
             writer.key("selectPolicy")
             writer.string(value)
         }
-        if !self.policies.isEmpty {
+        if let value = self.policies {
             writer.key("policies")
             writer.beginArray()
-            for element in self.policies {
+            for element in value {
                 element.write(to: &writer)
             }
             writer.endArray()

@@ -504,7 +504,7 @@ type HorizontalPodAutoscalerBehavior "How fast the number of replicas may rise a
 type HPAScalingRules "How fast the number of replicas may change in one direction." {
   3 stabilizationWindowSeconds int32* "Seconds of the past whose wishes count too, against swinging; 0 for up and 300 for down unless set."
   1 selectPolicy string* "Which policy decides: Max, Min, or Disabled for no change; Max unless set."
-  2 policies [HPAScalingPolicy]? list(atomic) "Limits for a span of time."
+  2 policies [HPAScalingPolicy]* list(atomic) "Limits for a span of time."
   4 tolerance Quantity* "How far measurement and target may differ before anything is changed."
 }
 

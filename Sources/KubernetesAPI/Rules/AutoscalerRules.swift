@@ -34,7 +34,8 @@ extension HPAScalingRules {
         rules.selectPolicy = wanted.selectPolicy ?? rules.selectPolicy
         rules.stabilizationWindowSeconds =
             wanted.stabilizationWindowSeconds ?? rules.stabilizationWindowSeconds
-        if !wanted.policies.isEmpty { rules.policies = wanted.policies }
+        // A list that was given and is empty stays that way, and is refused.
+        rules.policies = wanted.policies ?? rules.policies
         rules.tolerance = wanted.tolerance ?? rules.tolerance
         return rules
     }
@@ -97,10 +98,11 @@ extension HorizontalPodAutoscaler: Validating {
         if let policy = rules.selectPolicy {
             errors.requireOneOf(path.child("selectPolicy"), policy, ["Disabled", "Max", "Min"])
         }
-        if rules.policies.isEmpty {
+        let policies = rules.policies ?? []
+        if policies.isEmpty {
             errors.required(path.child("policies"), "must specify at least one Policy")
         }
-        for (index, policy) in rules.policies.enumerated() {
+        for (index, policy) in policies.enumerated() {
             let path = path.child("policies").index(index)
             errors.requireOneOf(path.child("type"), policy.type, ["Percent", "Pods"])
             if policy.value <= 0 {

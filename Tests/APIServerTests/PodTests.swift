@@ -162,6 +162,11 @@ import Testing
         let api = try await Harness()
         _ = try await api.post(Harness.pods, Harness.pod("p"))
         let body = #"{"metadata":{"name":"p"},"target":{"kind":"Node","name":"node1"}}"#
+        let strange = try await api.post(
+            Harness.pods + "/p/binding", #"{"metadata":{"name":"q"},"target":{"kind":"Node","name":"node1"}}"#
+        )
+        #expect(strange.status == 400)
+        #expect(strange.message == "name in URL does not match name in Binding object")
         let bound = try await api.post(Harness.pods + "/p/binding", body)
         #expect(bound.status == 201)
         #expect(bound.json["status"] == "Success")
@@ -194,7 +199,7 @@ import Testing
         #expect(try await api.get(path + "/log").text == "")
         let early = try await api.send(.POST, path + "/exec?command=ls&stdout=true")
         #expect(early.message == "pod p does not have a host assigned")
-        _ = try await api.post(path + "/binding", #"{"target":{"name":"node1"}}"#)
+        _ = try await api.post(path + "/binding", #"{"metadata":{"name":"p"},"target":{"name":"node1"}}"#)
         #expect(try await api.get(path + "/log?tailLines=2&follow=true").text == "from the node")
         let wrong = try await api.get(path + "/log?container=nope")
         #expect(wrong.message == "container nope is not valid for pod p")

@@ -38,6 +38,9 @@ struct PodSubresources: Sendable {
     func bind(
         _ binding: Binding, pod name: String, _ options: WriteQuery, warnings: [String]
     ) async throws(APIError) -> Answer {
+        guard binding.metadata.name == name else {
+            throw .badRequest("name in URL does not match name in Binding object")
+        }
         guard binding.target.kind.isEmpty || binding.target.kind == "Node" else {
             throw .invalid(
                 binding,

@@ -71,7 +71,8 @@ public final class APIServer: HTTPResponder {
         self.core = core
         authenticator = Authenticator(
             credentials: credentials,
-            rejection: { TokenBinding(core: core).rejection($0, $1) }, audiences: configuration.audiences)
+            rejection: { TokenBinding(core: core).rejection($0, $1) },
+            noteUse: { await TokenUse(core: core).note($0) }, audiences: configuration.audiences)
         system = SystemPaths(
             discovery: DiscoveryDocuments(registry), documents: OpenAPIDocuments(registry: registry),
             health: health, issuer: configuration.issuer, metrics: configuration.metrics,

@@ -174,6 +174,13 @@ struct FakeCredentials: CredentialVerifier {
     func verify(token: String, audiences: [String]) throws -> TokenSubject {
         if token == "late" { throw TokenRejection("service account token has expired") }
         let parts = token.split(separator: "|", omittingEmptySubsequences: false).map(String.init)
+        if parts.count == 5, parts[0] == "held" {
+            var subject = TokenSubject(
+                namespace: parts[1], serviceAccount: parts[2], serviceAccountUID: parts[3],
+                secret: .init(name: parts[4], uid: ""))
+            subject.isHeldBySecret = true
+            return subject
+        }
         guard parts.count == 4, parts[0] == "token" else { throw Bad() }
         return TokenSubject(
             namespace: parts[1], serviceAccount: parts[2], serviceAccountUID: parts[3],

@@ -89,6 +89,8 @@ struct Authenticator: Sendable {
     let credentials: (any CredentialVerifier)?
     /// Why a token has ended with what it stands for or is bound to; nil if it has not.
     let rejection: @Sendable (TokenSubject, _ token: String) -> TokenRejection?
+    /// Called with every token that is taken.
+    let noteUse: @Sendable (TokenSubject) async -> Void
     /// For whom a token must be meant to be taken.
     let audiences: [String]
 
@@ -114,13 +116,13 @@ struct Authenticator: Sendable {
         // What other schemes say is not looked at.
         guard parts.count == 2, String(parts[0]).asciiLowercased() == "bearer" else { return .anonymous }
         let token = String(parts[1].trimmed())
-        return Self.user(of: try subject(token: token, audiences: audiences))
+        return Self.user(of: try await subject(token: token, audiences: audiences))
     }
 
     /// Whose token it is.
-    private func subject(token: String, audiences: [String]) throws(APIError) -> TokenSubject {
+    private func subject(token: String, audiences: [String]) async throws(APIError) -> TokenSubject {
         do {
-            return try verify(token: token, audiences: audiences)
+            return try await verify(token: token, audiences: audiences)
         } catch {
             // Why is not for strangers.
             throw .unauthorized()
@@ -130,10 +132,11 @@ struct Authenticator: Sendable {
     /// Whose token it is.
     ///
     /// - Throws: as `CredentialVerifier`.
-    func verify(token: String, audiences: [String]) throws -> TokenSubject {
+    func verify(token: String, audiences: [String]) async throws -> TokenSubject {
         guard let credentials else { throw TokenRejection("invalid bearer token") }
         let subject = try credentials.verify(token: token, audiences: audiences)
         if let rejection = rejection(subject, token) { throw rejection }
+        await noteUse(subject)
         return subject
     }
 

@@ -22,7 +22,24 @@ struct TokenBinding: Sendable {
         guard isAlive(account.metadata) else {
             return TokenRejection("service account \(namespace)/\(name) has been deleted")
         }
-        return isBoundToLiving(subject, token) ? nil : .invalidated
+        guard isBoundToLiving(subject, token) else { return .invalidated }
+        return subject.isHeldBySecret ? mark(subject) : nil
+    }
+
+    private static let invalid = "kubernetes.io/legacy-token-invalid-since"
+
+    /// Why a token is not taken whose secret was labelled as no longer valid; nil when it was not.
+    private func mark(_ subject: TokenSubject) -> TokenRejection? {
+        let namespace = subject.namespace
+        guard let name = subject.secret?.name,
+            let secret = core.find(Secret.self, name, namespace: namespace),
+            let since = secret.metadata.labels[Self.invalid], !since.isEmpty
+        else { return nil }
+        return TokenRejection(
+            "the token in secret \(namespace)/\(name) for service account "
+                + "\(namespace)/\(subject.serviceAccount) has been marked invalid. Use tokens from the "
+                + "TokenRequest API or manually created secret-based tokens, or remove the '\(Self.invalid)' label "
+                + "from the secret to temporarily allow use of this token")
     }
 
     private func isBoundToLiving(_ subject: TokenSubject, _ token: String) -> Bool {

@@ -51,7 +51,7 @@ struct ReviewVerbs: Sendable {
         let audiences = review.spec.audiences.isEmpty ? authenticator.audiences : review.spec.audiences
         review.status = TokenReviewStatus()
         do {
-            let subject = try authenticator.verify(token: review.spec.token, audiences: audiences)
+            let subject = try await authenticator.verify(token: review.spec.token, audiences: audiences)
             review.status.authenticated = true
             review.status.user = info(Authenticator.user(of: subject))
             // Those asked for that the token is meant for; one that a secret holds is meant for this server.
